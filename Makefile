@@ -1,0 +1,71 @@
+# boots-from in its checkout. "make" alone lists the targets.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# The URL reaches the shell through the environment, as it was typed: neither make nor the shell
+# expands the $ of an iPXE setting or runs what stands in it.
+unexport URL
+export BOOTS_FROM_URL = $(value URL)
+
+TEMPLATE := src/boots_from/template.iso
+PYTHON := .venv/bin/python
+
+.PHONY: help iso url-given template test lint unit boot bench clean
+
+help:
+	@echo "make iso URL='http://bootserver/boot'   write ./boots-from.iso; sets up what is missing"
+	@echo "make test       install what the tests need, and run them all"
+	@echo "make lint       ruff and mypy"
+	@echo "make unit       the tests that boot no machine: seconds"
+	@echo "make boot       boot every machine from every medium"
+	@echo "make bench      how long, how large, against what"
+	@echo "make template   lay out the template again if its sources changed"
+	@echo "make clean      remove all that make made"
+
+iso: url-given $(TEMPLATE)
+	@$(PYTHON) -m boots_from "$$BOOTS_FROM_URL"
+
+url-given:
+	@test -n "$$BOOTS_FROM_URL" || { echo "make iso: no URL: run make iso URL='http://bootserver/boot'" >&2; exit 2; }
+
+template: $(TEMPLATE)
+
+$(TEMPLATE): .venv/created $(wildcard template/*.py) template/firmware.toml src/boots_from/image.py
+	@template/install-tools iso
+	@$(PYTHON) -m template
+
+# Nothing from PyPI: baking and the template need the standard library alone.
+.venv/created:
+	@template/install-tools venv
+	@echo "Python environment .venv"
+	@python3 -m venv .venv
+	@echo "$(CURDIR)/src" > "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/checkout.pth"
+	@touch $@
+
+.venv/tools-installed: pyproject.toml template/install-tools $(TEMPLATE)
+	@template/install-tools test
+	@.venv/bin/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+lint: .venv/tools-installed
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy
+
+# Two at a time: software emulation takes a core for each machine.
+test: lint
+	$(PYTHON) -m pytest -n 2 --durations 5
+
+unit: .venv/tools-installed
+	$(PYTHON) -m pytest tests/unit tests/template
+
+boot: .venv/tools-installed
+	$(PYTHON) -m pytest -n 2 tests/boot
+
+bench: .venv/tools-installed
+	$(PYTHON) -m bench
+
+clean:
+	rm -rf .venv build dist $(TEMPLATE) boots-from.iso .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,314 @@
+"""Which URLs iPXE can boot from, and what each scheme means to it.
+
+`SCHEMES` is the single source: validation, the boot script, `--help`, the README's table and every
+message come from it.
+
+Not handled here: whether a name resolves or a server answers; what an iPXE setting such as
+`${net0/mac}` expands to (it is taken as an opaque piece of a host, a port or a path).
+
+Sources: RFC 3986 (URI), RFC 4173 (iscsi), RFC 6874 (IPv6 zone), https://ipxe.org/sanuri, and how
+iPXE 2.0's own URI parser splits: fragment, query, then authority; user information ends at the
+first "@".
+"""
+
+import re
+from dataclasses import dataclass
+
+from boots_from.errors import UrlError
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One row of the table: a URL scheme and how iPXE boots from it."""
+
+    name: str
+    transport: str
+    boot: str  # the iPXE command; empty when this iPXE lacks the scheme
+    form: str
+    example: str
+    needs: tuple[str, ...]
+    instead: str = ""  # only where boot is empty: why not, and what to use
+
+
+SCHEMES = (
+    Scheme("http", "HTTP", "chain", "http://HOST[:PORT][/PATH]", "http://bootserver/boot", ("host",)),
+    Scheme("https", "HTTP over TLS 1.2", "chain", "https://HOST[:PORT][/PATH]", "https://bootserver/boot", ("host",)),
+    Scheme("tftp", "TFTP", "chain", "tftp://HOST[:PORT]/PATH", "tftp://bootserver/boot.ipxe", ("host", "path")),
+    Scheme("nfs", "NFS v3 over TCP", "chain", "nfs://HOST/EXPORT/PATH", "nfs://bootserver/srv/boot.ipxe", ("host", "path")),
+    Scheme(
+        "iscsi", "iSCSI", "sanboot", "iscsi:SERVER:PROTOCOL:PORT:LUN:TARGET",
+        "iscsi:bootserver:::1:iqn.2004-01.example:disk", ("server", "target"),
+    ),
+    Scheme("aoe", "ATA over Ethernet", "sanboot", "aoe:eSHELF.SLOT", "aoe:e0.1", ("shelf", "slot")),
+    Scheme(
+        "ib_srp", "SRP over InfiniBand", "sanboot",
+        "ib_srp:SGID:IDEXT:HCA:DGID:PKEY:SERVICE:LUN:TARGETEXT:IOC",
+        "ib_srp::::fe800000000000000002c903000b5c11::0002c903000b5c10::0002c903000b5c10:0002c903000b5c10",
+        ("dgid", "service", "targetext", "ioc"),
+    ),
+    Scheme(
+        "ftp", "FTP", "", "ftp://HOST/PATH", "ftp://bootserver/boot.ipxe", (),
+        "this iPXE has no FTP; serve the file over http://, https://, tftp:// or nfs://",
+    ),
+    Scheme(
+        "fcp", "Fibre Channel", "", "fcp:WWN:LUN", "fcp:50:00:00:00:00:00:00:01:0", (),
+        "this iPXE has no Fibre Channel; export the disk over iscsi: or aoe:",
+    ),
+)  # fmt: skip
+
+BY_NAME = {scheme.name: scheme for scheme in SCHEMES}
+BOOTABLE = tuple(scheme.name for scheme in SCHEMES if scheme.boot)
+
+# An iPXE setting, nested at most once, as in ${net${i}/mac}.
+_SETTING = r"\$\{[^{}]*(?:\$\{[^{}]*\}[^{}]*)*\}"
+_HAS_SETTING = re.compile(_SETTING)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*):")
+_HOST = re.compile(rf"(?:{_SETTING}|[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{{2}})+")
+_ISCSI_LUN = re.compile(r"[0-9A-Fa-f]{1,4}(-[0-9A-Fa-f]{1,4}){0,3}")
+_ISCSI_TARGET = re.compile(r"iqn\.[0-9]{4}-[0-9]{2}\..+|eui\.[0-9A-Fa-f]{16}|naa\.(?:[0-9A-Fa-f]{16}){1,2}")
+_AOE = re.compile(r"e([0-9]+)\.([0-9]+)")
+# Field, length in bytes. Each is written as twice as many hexadecimal digits.
+_IB_SRP_FIELDS = (
+    ("SGID", 16), ("IDEXT", 8), ("HCA", 8), ("DGID", 16), ("PKEY", 2),
+    ("SERVICE", 8), ("LUN", 0), ("TARGETEXT", 8), ("IOC", 8),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ChainUrl:
+    """A URL that iPXE can boot from.
+
+    `url` is the text exactly as given. `public` is the same without user information: what may be
+    printed. `warnings` are sentences for the user.
+    """
+
+    url: str
+    scheme: Scheme
+    public: str
+    warnings: tuple[str, ...] = ()
+
+
+def parse(url: str) -> ChainUrl:
+    """Check a URL and say how iPXE boots from it.
+
+    Args:
+        url: the URL, with iPXE settings such as `${net0/mac}` or `${uuid}` wherever iPXE expands them.
+
+    Returns:
+        The checked URL; its text is never changed.
+
+    Raises:
+        UrlError: iPXE could not boot from it. The message is one ASCII line that names the place in
+            the URL (characters are counted from 1) and the mend, and holds no user information.
+    """
+    if not url:
+        raise UrlError(f"the URL is empty: give the URL to boot from, such as {SCHEMES[0].example}")
+    _refuse_unsafe_characters(url)
+    scheme = _scheme(url)
+    rest = url[len(scheme.name) + 1 :]
+    warnings = []
+    if "#" in rest:
+        warnings.append(f"iPXE drops the fragment (from # at character {url.index('#') + 1}) and does not send it")
+        rest = rest[: rest.index("#")]
+    check = {"iscsi": _check_iscsi, "aoe": _check_aoe, "ib_srp": _check_ib_srp}.get(scheme.name, _check_authority)
+    warnings.extend(check(scheme, rest))
+    public = without_userinfo(url) if check is _check_authority else url
+    return ChainUrl(url, scheme, public, tuple(warnings))
+
+
+def without_userinfo(url: str) -> str:
+    """Return the URL without "user:password@", also when the URL is malformed.
+
+    An "@" in the path is no user information, but text up to the last "@" before the first "/" is
+    dropped even if a scheme or a slash is missing: better to show less than a password.
+    """
+    return re.sub(r"^((?:[A-Za-z0-9+._-]+:)??/*)[^/?#]*@", r"\1", url)
+
+
+def _at(url_offset: int) -> str:
+    return f"at character {url_offset + 1} of the URL"
+
+
+def _refuse_unsafe_characters(url: str) -> None:
+    """Refuse what would split or add lines and words of the script, and what iPXE corrupts."""
+    if bad := re.search(r"[\x00-\x20\x7f]", url):
+        if bad[0] == " ":
+            raise UrlError(f"space {_at(bad.start())}: write it as %20")
+        raise UrlError(f"control character 0x{ord(bad[0]):02X} {_at(bad.start())}: remove it")
+    if bad := re.search(r"[^\x00-\x7f]+", url):
+        raise UrlError(f"non-ASCII character {_at(bad.start())}: {_ascii_mend(url, bad)}")
+
+
+def _ascii_mend(url: str, bad: re.Match[str]) -> str:
+    authority = re.match(r"[A-Za-z0-9+._-]+://(?:[^/?#]*@)?([^/?#:@]*)", url)
+    if authority and authority.start(1) <= bad.start() < authority.end(1):
+        try:
+            return f"write the host as {authority[1].encode('idna').decode('ascii')}"
+        except UnicodeError:
+            return "no host name can hold it; use the name's ASCII (xn--) form"
+    octets = bad[0].encode("utf-8", "surrogateescape" if re.search("[\udc80-\udcff]", bad[0]) else "surrogatepass")
+    return "write it as " + "".join(f"%{octet:02X}" for octet in octets)
+
+
+def _scheme(url: str) -> Scheme:
+    found = _SCHEME.match(url)
+    name = found[1].lower() if found else ""
+    if scheme := BY_NAME.get(name):
+        if not scheme.boot:
+            raise UrlError(f'can\'t boot from "{name}:" {_at(0)}: {scheme.instead}')
+        return scheme
+    if found and not re.match(r"[0-9]|[^/]*@|\$\{", url[found.end() :]) and not url.startswith("["):
+        raise UrlError(f'unknown scheme "{found[1]}" {_at(0)}: use one of {", ".join(BOOTABLE)}')
+    bare = re.match(r"(https?|tftp|nfs)?/+(.*)|()(.*)", without_userinfo(url))
+    assert bare is not None
+    raise UrlError(f"no scheme {_at(0)}: did you mean {bare[1] or 'http'}://{bare[2] or bare[4] or 'bootserver/boot'}?")
+
+
+def _check_authority(scheme: Scheme, rest: str) -> list[str]:
+    """Check //[USERINFO@]HOST[:PORT][/PATH][?QUERY] (RFC 3986, section 3)."""
+    here = len(scheme.name) + 1
+    if not rest.startswith("//"):
+        slashes = "one slash" if rest.startswith("/") else "no slashes"
+        bare = without_userinfo("//" + rest.lstrip("/"))
+        raise UrlError(f'{slashes} after "{scheme.name}:" {_at(here)}: did you mean {scheme.name}:{bare}?')
+    before_query, query_mark, _ = rest.partition("?")
+    authority, slash, path = before_query[2:].partition("/")
+    path = slash + path
+    userinfo, at_sign, host_port = authority.partition("@")
+    if not at_sign:
+        userinfo, host_port = "", authority
+    here += 2 + len(userinfo) + len(at_sign)
+    # A stray "@", "/" or ":" in a password moves part of it to where the host or the port should be.
+    secret = rest.count("@") > len(at_sign)
+
+    host, port = _split_port(host_port)
+    port_at = here + len(host) + 1
+    if not host:
+        raise UrlError(f"no host {_at(here)}: write {scheme.form}, such as {scheme.example}")
+    _check_host(host, here, secret)
+    if port is not None and not _is_port(port):
+        shown = "" if secret else f' "{port}"'
+        raise UrlError(f"bad port{shown} {_at(port_at)}: {_PORT_MEND}{_SECRET_MEND if secret else ''}")
+
+    if "path" in scheme.needs and path.strip("/") == "":
+        raise UrlError(f"no path {_at(here + len(host_port))}: write {scheme.form}, such as {scheme.example}")
+    if "path" in scheme.needs and path.endswith("/"):
+        end = here + len(host_port) + len(path) - 1
+        raise UrlError(f"no file name after the last slash {_at(end)}: {scheme.name} boots a file, not a directory")
+
+    if scheme.name == "nfs" and (port is not None or query_mark):
+        what = "port" if port is not None else "query"
+        return [f"iPXE's NFS ignores the {what}"]
+    return []
+
+
+_PORT_MEND = "a port is a number from 1 to 65535"
+_SECRET_MEND = '; in a user name or password write "@" as %40, "/" as %2F and ":" as %3A'
+
+
+def _split_port(host_port: str) -> tuple[str, str | None]:
+    """Split HOST[:PORT]; a colon inside [...] (IPv6) or ${...} (a setting) doesn't count."""
+    masked = re.sub(rf"\[[^\]]*\]|{_SETTING}", lambda skipped: "x" * len(skipped[0]), host_port)
+    colon = masked.find(":")
+    return (host_port, None) if colon < 0 else (host_port[:colon], host_port[colon + 1 :])
+
+
+def _is_port(text: str) -> bool:
+    if _HAS_SETTING.search(text):
+        return True
+    return re.fullmatch(r"[0-9]{1,5}", text) is not None and 1 <= int(text) <= 65535
+
+
+def _check_host(host: str, here: int, secret: bool = False) -> None:
+    shown = "" if secret else f' "{host}"'
+    if host.startswith("["):
+        if not _is_ipv6(host):
+            raise UrlError(f"bad IPv6 address{shown} {_at(here)}: write it as in http://[2001:db8::1]/boot")
+    elif re.fullmatch(r"[0-9]+(\.[0-9]+){3}", host) and any(int(part) > 255 for part in host.split(".")):
+        raise UrlError(f"bad IPv4 address{shown} {_at(here)}: each of the four numbers is at most 255")
+    elif not _HOST.fullmatch(host):
+        good = _HOST.match(host)
+        bad_at = here + (good.end() if good else 0)
+        mend = _SECRET_MEND[2:] if secret else "use a host name, an IPv4 address or [an IPv6 address]"
+        raise UrlError(f"bad host{shown} {_at(bad_at)}: {mend}")
+
+
+def _is_ipv6(host: str) -> bool:
+    import ipaddress  # 5 ms to import, and most URLs hold none
+
+    if not host.endswith("]"):
+        return False
+    address, _, zone = host[1:-1].partition("%")
+    if _HAS_SETTING.fullmatch(address):
+        return True
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    return "%" not in host or _HOST.fullmatch(zone) is not None
+
+
+def _fields(text: str) -> list[str]:
+    """Split at colons outside [...] and ${...}."""
+    return re.findall(rf"(?:^|:)((?:\[[^\]]*\]|{_SETTING}|[^:])*)", text)
+
+
+def _check_iscsi(scheme: Scheme, rest: str) -> list[str]:
+    """Check SERVER:PROTOCOL:PORT:LUN:TARGET (RFC 4173, section 5)."""
+    here = len("iscsi:")
+    if rest.startswith("/"):
+        raise UrlError(f"slash {_at(here)}: an iscsi URL has none; write {scheme.form}, such as {scheme.example}")
+    fields = _fields(rest)
+    if len(fields) < 5:
+        missing = scheme.form.split(":")[1 + len(fields) :]
+        raise UrlError(
+            f"no {':'.join(missing)} {_at(here + len(rest))}: write {scheme.form}, such as {scheme.example}"
+        )
+    server, protocol, port, lun = fields[:4]
+    target = ":".join(fields[4:])
+    if not server:
+        raise UrlError(f"no server {_at(here)}: write {scheme.form}, such as {scheme.example}")
+    _check_host(server, here)
+    here += len(server) + 1
+    if protocol not in ("", "6"):
+        raise UrlError(f'bad PROTOCOL "{protocol}" {_at(here)}: leave it empty, or write 6 for TCP')
+    here += len(protocol) + 1
+    if port and not _is_port(port):
+        raise UrlError(f'bad PORT "{port}" {_at(here)}: {_PORT_MEND}, or empty for 3260')
+    here += len(port) + 1
+    if lun and not _HAS_SETTING.search(lun) and not _ISCSI_LUN.fullmatch(lun):
+        raise UrlError(f'bad LUN "{lun}" {_at(here)}: write it in hexadecimal, such as 1 or 0-1-0-0, or leave it empty')
+    here += len(lun) + 1
+    if not target:
+        raise UrlError(f"no target {_at(here)}: write {scheme.form}, such as {scheme.example}")
+    if not _HAS_SETTING.search(target) and not _ISCSI_TARGET.fullmatch(target):
+        raise UrlError(f'bad TARGET "{target}" {_at(here)}: a target starts with iqn.YYYY-MM., eui. or naa.')
+    return []
+
+
+def _check_aoe(scheme: Scheme, rest: str) -> list[str]:
+    """Check eSHELF.SLOT; both all ones mean broadcast (ATA over Ethernet, section 2.1)."""
+    address = _AOE.fullmatch(rest)
+    known = address is not None and int(address[1]) < 0xFFFF and int(address[2]) < 0xFF
+    if not known and not _HAS_SETTING.search(rest):
+        mend = f"write {scheme.form} (shelf 0 to 65534, slot 0 to 254), such as {scheme.example}"
+        raise UrlError(f"bad shelf and slot {_at(len('aoe:'))}: {mend}")
+    return []
+
+
+def _check_ib_srp(scheme: Scheme, rest: str) -> list[str]:
+    """Check nine fields of hexadecimal digits, some of which may be empty."""
+    here = len("ib_srp:")
+    fields = _fields(rest)
+    if len(fields) != len(_IB_SRP_FIELDS):
+        raise UrlError(
+            f"{len(fields)} fields {_at(here)}, not {len(_IB_SRP_FIELDS)}: write {scheme.form}, such as {scheme.example}"
+        )
+    for text, (name, octets) in zip(fields, _IB_SRP_FIELDS, strict=True):
+        if name.lower() in scheme.needs and not text:
+            raise UrlError(f"no {name} {_at(here)}: write {scheme.form}, such as {scheme.example}")
+        digits = f"{{{2 * octets}}}" if octets else "{1,16}"
+        if text and not _HAS_SETTING.search(text) and not re.fullmatch(f"[0-9A-Fa-f]{digits}", text):
+            raise UrlError(f'bad {name} "{text}" {_at(here)}: write {2 * octets or "1 to 16"} hexadecimal digits')
+        here += len(text) + 1
+    return []

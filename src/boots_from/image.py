@@ -1,0 +1,127 @@
+"""The template image and its slots.
+
+The template is a finished hybrid ISO in which the iPXE script is a slot: SLOT_SIZE bytes of
+placeholder text. Baking puts a URL's script in place of every copy of the slot and changes nothing
+else. This module does not parse ISO 9660 or FAT: slots are found by their content, so it does not
+matter which file system holds them.
+"""
+
+import os
+
+from boots_from import boot_script, chain_url
+from boots_from.errors import TemplateError, UrlError
+
+SLOT_SIZE = 4096  # bytes
+
+# One on ISO 9660 (BIOS's initrd, and for tools that copy files), one on the ESP (UEFI).
+SLOT_COPIES = 2
+
+# Both are looked for on their own, so a slot that lost a byte anywhere but here is still seen.
+_SLOT_FIRST_LINES = b"""\
+#!ipxe
+# boots-from slot: replaced by the script that boots from a URL
+"""
+_SLOT_LAST_LINE = b"# boots-from slot ends here\n"
+_SLOT_TEXT = b"""\
+echo This is the boots-from template. No URL was baked into it: run boots-from URL.
+shell
+exit 1
+"""
+
+
+def _placeholder() -> bytes:
+    """Return the slot: a valid iPXE script, unlike anything else in the image, SLOT_SIZE bytes long."""
+    head = _SLOT_FIRST_LINES + _SLOT_TEXT
+    padding = SLOT_SIZE - len(head) - len(_SLOT_LAST_LINE)
+    line = b"#" * 63 + b"\n"
+    return head + (line * (padding // len(line) + 1))[-padding:] + _SLOT_LAST_LINE
+
+
+SLOT = _placeholder()
+
+# In the ISO's firmware.txt: this line, then a line "package version suite SHA-256" for each, then an empty line.
+FIRMWARE_LIST_TITLE = b"# boots-from firmware: Debian package, version, suite, SHA-256\n"
+
+
+def bake(url: str) -> bytes:
+    """Return the bootable image that boots from a URL.
+
+    Reads nothing but the packaged template and touches neither disk nor network beyond that.
+
+    Args:
+        url: the URL that iPXE chains to (http, https, tftp, nfs) or boots as a disk (iscsi, aoe, ib_srp).
+
+    Returns:
+        The hybrid ISO 9660 image, equal to the template but for the slots (El Torito, UEFI 2.10 section 13.3).
+
+    Raises:
+        UrlError: iPXE could not boot from the URL, or it is too long for the slot.
+        TemplateError: the installed template is missing or damaged.
+    """
+    return fill(read_template(), script_for(chain_url.parse(url)))
+
+
+def script_for(parsed: chain_url.ChainUrl) -> bytes:
+    """Return a URL's script; raise UrlError if it is longer than the slot."""
+    script = boot_script.render(parsed)
+    over = len(script) - SLOT_SIZE
+    if over > 0:
+        limit = len(parsed.url) - over
+        raise UrlError(f"the URL is {len(parsed.url)} bytes long, {over} too many: use at most {limit} bytes")
+    return script
+
+
+def read_template() -> bytes:
+    """Return the packaged template; raise TemplateError if there is none."""
+    path = os.path.join(os.path.dirname(__file__), "template.iso")
+    loader = globals().get("__loader__")
+    try:
+        if loader is not None and hasattr(loader, "get_data"):  # also reads from a zip file
+            return bytes(loader.get_data(path))
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise TemplateError(
+            f"can't read the template {path} ({error.strerror}): reinstall boots-from, or run make in its checkout"
+        ) from None
+
+
+def check(template: bytes) -> None:
+    """Raise TemplateError unless the template holds exactly SLOT_COPIES whole slots and no damaged one."""
+    found = template.count(SLOT)
+    starts, ends = template.count(_SLOT_FIRST_LINES), template.count(_SLOT_LAST_LINE)
+    if not found == starts == ends == SLOT_COPIES:
+        raise TemplateError(
+            f"the template is damaged: {found} whole slots, {starts} beginnings and {ends} ends, "
+            f"not {SLOT_COPIES} of each: reinstall boots-from, or run make in its checkout"
+        )
+
+
+def fill(template: bytes, script: bytes) -> bytes:
+    """Return the template with the script, padded with newlines, in place of every slot.
+
+    Args:
+        template: the finished image.
+        script: at most SLOT_SIZE bytes.
+
+    Raises:
+        TemplateError: a slot is missing, damaged or one too many; nothing is returned then.
+        ValueError: the script is longer than the slot.
+    """
+    if len(script) > SLOT_SIZE:
+        raise ValueError(f"script of {len(script)} bytes for a slot of {SLOT_SIZE}")
+    check(template)
+    return template.replace(SLOT, script.ljust(SLOT_SIZE, b"\n"))
+
+
+def firmware(template: bytes) -> list[str]:
+    """Return the lines "package version suite SHA-256" that the template was built from.
+
+    Raises:
+        TemplateError: the template holds no such list.
+    """
+    start = template.find(FIRMWARE_LIST_TITLE)
+    if start < 0:
+        raise TemplateError("the template names no firmware: reinstall boots-from, or run make in its checkout")
+    start += len(FIRMWARE_LIST_TITLE)
+    return template[start : template.index(b"\n\n", start)].decode("ascii").splitlines()

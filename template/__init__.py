@@ -1,0 +1,1 @@
+"""Build time only: makes the template image from Debian's firmware packages."""

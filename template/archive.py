@@ -1,0 +1,256 @@
+"""Firmware packages from the Debian mirror that this host's apt already uses.
+
+apt runs on a private root below the build directory, so it needs no root and touches nothing of the
+host's. It checks the archive's signature and its hashes; the pinned hash is checked on top.
+
+Not handled: a host without apt, or one whose apt knows no Debian mirror (a clear error says so).
+
+Sources: apt-get(8), apt.conf(5), sources.list(5).
+"""
+
+import hashlib
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+# Read after the host's own configuration (apt-get -c), whose proxy settings stay in force.
+_APT_CONF = """\
+Dir::Etc::sourcelist "{root}/sources.list";
+Dir::Etc::sourceparts "-";
+Dir::State::lists "{root}/lists";
+Dir::State::status "/dev/null";
+Dir::Cache "{root}/cache";
+// The host's hooks would run on the host's cache.
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear APT::Update::Pre-Invoke;
+#clear DPkg::Post-Invoke;
+// The private root may lie where the user _apt can't read.
+APT::Sandbox::User "{user}";
+// A list that can't be fetched is an error, not a warning.
+APT::Update::Error-Mode "any";
+Acquire::Retries "3";
+Acquire::Languages "none";
+// Only the package index: no translations, no desktop metadata.
+#clear Acquire::IndexTargets::deb::DEP-11;
+#clear Acquire::IndexTargets::deb::DEP-11-icons;
+#clear Acquire::IndexTargets::deb::DEP-11-icons-small;
+#clear Acquire::IndexTargets::deb::DEP-11-icons-large;
+#clear Acquire::IndexTargets::deb::DEP-11-icons-hidpi;
+#clear Acquire::IndexTargets::deb::DEP-11-icons-large-hidpi;
+"""
+
+
+class BuildError(Exception):
+    """The template can't be built; `str()` is one line for the user: what is wrong, and what to do."""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """The one file that is wanted: a binary package's version in a suite, and the .deb's SHA-256."""
+
+    name: str
+    version: str
+    suite: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Package:
+    """A .deb that is here and checked. `version` and `sha256` are of this file, whatever the pin said."""
+
+    name: str
+    version: str
+    suite: str
+    sha256: str
+    deb: Path
+
+
+def load_pins(file: Path) -> list[Pin]:
+    """Read the `[[package]]` tables of a TOML file."""
+    return [Pin(**table) for table in tomllib.loads(file.read_text())["package"]]
+
+
+def fetch(pins: Iterable[Pin], into: Path, mirror: str | None = None, keyring: Path = KEYRING) -> list[Package]:
+    """Return the pinned packages' files, from `into` where they already are, else from the mirror.
+
+    Where the suite no longer has a pinned version, the newest that it has is taken, and said loudly.
+
+    Args:
+        pins: what to get.
+        into: the directory of the .deb files and of apt's private root.
+        mirror: the archive's base URI; by default the one that the host's apt uses.
+        keyring: the keys that the archive may be signed with.
+
+    Raises:
+        BuildError: no apt, no mirror, no network, a bad signature, or a file that isn't the pinned one.
+    """
+    pins = list(pins)
+    into.mkdir(parents=True, exist_ok=True)
+    missing = [pin for pin in pins if not _is_cached(pin, into)]
+    fresh: dict[str, Package] = {}
+    if missing:
+        if shutil.which("apt-get") is None:
+            raise BuildError(f"no apt-get here to fetch {_names(missing)}: build on Debian, or in a Debian container")
+        mirror = mirror or host_mirror()
+        config = _private_root(into / "apt", mirror, {pin.suite for pin in missing}, keyring)
+        _say(f"package index of {', '.join(sorted({pin.suite for pin in missing}))}")
+        _update(config)
+        for pin in missing:
+            fresh[pin.name] = _download(pin, config, into)
+    return [
+        fresh.get(pin.name) or Package(pin.name, pin.version, pin.suite, pin.sha256, _cached(pin, into)) for pin in pins
+    ]
+
+
+def unpack(package: Package, into: Path) -> Path:
+    """Unpack a package's files below `into` and return it.
+
+    Raises:
+        BuildError: the file can't be unpacked.
+    """
+    result = subprocess.run(["dpkg-deb", "-x", package.deb, into], capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise BuildError(f"can't unpack {package.deb.name} ({_last_line(result.stderr)}): delete it and build again")
+    return into
+
+
+def host_mirror() -> str:
+    """Return the base URI of the Debian archive that the host's apt uses.
+
+    Raises:
+        BuildError: it uses none.
+    """
+    # REPO_URI is known before the first "apt-get update" on a new machine, ORIGIN only after it.
+    form = "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)"
+    command = ["apt-get", "indextargets", "--no-release-info", "--format", form, "Created-By: Packages"]
+    plain = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    command.remove("--no-release-info")
+    informed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    for line in [*informed.splitlines(), *plain.splitlines()]:
+        uri, release, component, origin = line.split(" ", 3)
+        if component != "main" or release.endswith(("-security", "-updates", "-backports")) or "/" in release:
+            continue
+        if origin == "Debian" or (origin.startswith("$") and uri.endswith("/debian/")):
+            return uri
+    raise BuildError("apt on this host names no Debian mirror: build on Debian, or in a Debian container")
+
+
+def _private_root(root: Path, mirror: str, suites: Iterable[str], keyring: Path) -> Path:
+    if not keyring.exists():
+        raise BuildError(f"no {keyring} to check the archive's signature with: install debian-archive-keyring")
+    root = root.resolve()
+    for folder in ("lists/partial", "cache/archives/partial"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    sources = "".join(f"deb [signed-by={keyring}] {mirror} {suite} main\n" for suite in sorted(suites))
+    (root / "sources.list").write_text(sources)
+    config = root / "apt.conf"
+    config.write_text(_APT_CONF.format(root=root, user=root.owner()))
+    return config
+
+
+def _update(config: Path) -> None:
+    result = subprocess.run(["apt-get", "-c", config, "update"], stderr=subprocess.PIPE, text=True, check=False)
+    if result.returncode:
+        raise BuildError(
+            f"can't fetch Debian's package index ({_last_line(result.stderr)}): "
+            f"check the network and the mirror in /etc/apt, then run this again"
+        )
+
+
+def _download(pin: Pin, config: Path, into: Path) -> Package:
+    wanted = f"{pin.name}={pin.version}"
+    found = _show(config, wanted)
+    if not found:
+        wanted = f"{pin.name}/{pin.suite}"
+        found = _show(config, wanted)
+        if not found:
+            raise BuildError(f"{pin.suite} has no package {pin.name}: pin another suite in the .toml file")
+    version, sha256, size = found["Version"], found["SHA256"], int(found["Size"])
+    if version != pin.version:
+        _shout(
+            f"{pin.suite} no longer has the pinned {pin.name} {pin.version}.\n"
+            f"Taking the newest that it has, {version}: signed by Debian, but not what was tested."
+        )
+    elif sha256 != pin.sha256:
+        raise BuildError(
+            f"{pin.suite} has another {pin.name} {version} than the pinned one (SHA-256 {sha256}, not {pin.sha256}): "
+            f"if Debian says why, pin the new one in the .toml file"
+        )
+    _say(f"{pin.name} {version} ({pin.suite}, {size:,} bytes)")
+    here = into / f"{sha256}.tmp"
+    here.mkdir(exist_ok=True)
+    try:
+        command = ["apt-get", "-c", config, "-qq", "download", wanted]
+        result = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+        debs = list(here.glob("*.deb"))
+        if result.returncode or len(debs) != 1:
+            raise BuildError(
+                f"can't fetch {pin.name} {version} ({_last_line(result.stderr)}): check the network, then run this again"
+            )
+        if _sha256(debs[0]) != sha256:
+            raise BuildError(f"{debs[0].name} came damaged (wrong SHA-256): run this again")
+        package = Package(pin.name, version, pin.suite, sha256, into / _file_name(pin.name, sha256))
+        debs[0].replace(package.deb)
+        return package
+    finally:
+        shutil.rmtree(here)
+
+
+def _show(config: Path, wanted: str) -> dict[str, str]:
+    """Return the package's stanza in the index; empty when there is none."""
+    command = ["apt-cache", "-c", config, "--no-all-versions", "show", wanted]
+    text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line and not line.startswith(" "))
+
+
+def _file_name(name: str, sha256: str) -> str:
+    return f"{name}-{sha256[:16]}.deb"
+
+
+def _cached(pin: Pin, into: Path) -> Path:
+    return into / _file_name(pin.name, pin.sha256)
+
+
+def _is_cached(pin: Pin, into: Path) -> bool:
+    file = _cached(pin, into)
+    return file.exists() and _sha256(file) == pin.sha256
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _names(pins: Iterable[Pin]) -> str:
+    return ", ".join(pin.name for pin in pins)
+
+
+def _last_line(text: str) -> str:
+    """Return the first error that apt prints; later ones follow from it."""
+    lines = [line for line in text.splitlines() if line.startswith("E:")] or text.splitlines() or ["no reason given"]
+    return lines[0].removeprefix("E: ")
+
+
+def _say(text: str) -> None:
+    print(f"  {text}", flush=True)
+
+
+def _shout(text: str) -> None:
+    bar = "!" * 78
+    print(f"{bar}\n{text}\n{bar}", file=sys.stderr, flush=True)
+
+
+def run(command: list[str], env: dict[str, str] | None = None) -> None:
+    """Run a build tool; raise BuildError with its last words if it fails."""
+    result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if result.returncode:
+        last = (result.stderr or result.stdout).strip().splitlines()[-1:] or ["no reason given"]
+        raise BuildError(f"{command[0]} failed: {last[0]} (the command: {shlex.join(command)})")

@@ -1,0 +1,56 @@
+"""The boot server of the tests: real HTTP, on loopback, which remembers who asked for what."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it came in; `at` is time.monotonic()."""
+
+    path: str
+    user_agent: str
+    at: float
+
+
+@dataclass
+class BootServer:
+    """A running server: `files` maps a path to what is served there."""
+
+    port: int
+    files: dict[str, bytes] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+
+
+@contextmanager
+def boot_server() -> Iterator[BootServer]:
+    """Serve on a free port of 127.0.0.1 until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.requests.append(Request(self.path, self.headers.get("User-Agent", ""), time.monotonic()))
+            content = state.files.get(self.path.partition("?")[0])
+            if content is None:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing: the requests are in the list."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        state = BootServer(server.server_port)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield state
+        finally:
+            server.shutdown()
+            thread.join()
