@@ -12,7 +12,7 @@ export BOOTS_FROM_URL = $(value URL)
 TEMPLATE := src/boots_from/template.iso
 PYTHON := .venv/bin/python
 
-.PHONY: help iso url-given template test lint unit boot bench clean
+.PHONY: help iso url-given template machines test lint unit boot bench dist clean
 
 help:
 	@echo "make iso URL='http://bootserver/boot'   write ./boots-from.iso; sets up what is missing"
@@ -21,6 +21,7 @@ help:
 	@echo "make unit       the tests that boot no machine: seconds"
 	@echo "make boot       boot every machine from every medium"
 	@echo "make bench      how long, how large, against what"
+	@echo "make dist       wheel and sdist in ./dist"
 	@echo "make template   lay out the template again if its sources changed"
 	@echo "make clean      remove all that make made"
 
@@ -44,10 +45,13 @@ $(TEMPLATE): .venv/created $(wildcard template/*.py) template/firmware.toml src/
 	@echo "$(CURDIR)/src" > "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/checkout.pth"
 	@touch $@
 
-.venv/tools-installed: pyproject.toml template/install-tools $(TEMPLATE)
-	@template/install-tools test
+.venv/tools-installed: pyproject.toml $(TEMPLATE)
+	@echo "Python tools for tests and packages"
 	@.venv/bin/pip install --quiet --editable '.[dev]'
 	@touch $@
+
+machines: .venv/tools-installed
+	@template/install-tools test
 
 lint: .venv/tools-installed
 	$(PYTHON) -m ruff check
@@ -55,17 +59,21 @@ lint: .venv/tools-installed
 	$(PYTHON) -m mypy
 
 # Two at a time: software emulation takes a core for each machine.
-test: lint
+test: lint machines
 	$(PYTHON) -m pytest -n 2 --durations 5
 
-unit: .venv/tools-installed
+unit: machines
 	$(PYTHON) -m pytest tests/unit tests/template
 
-boot: .venv/tools-installed
+boot: machines
 	$(PYTHON) -m pytest -n 2 tests/boot
 
-bench: .venv/tools-installed
+bench: machines
 	$(PYTHON) -m bench
+
+dist: .venv/tools-installed
+	rm -rf dist
+	$(PYTHON) -m build --no-isolation --outdir dist .
 
 clean:
 	rm -rf .venv build dist $(TEMPLATE) boots-from.iso .hypothesis .mypy_cache .pytest_cache .ruff_cache

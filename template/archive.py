@@ -188,12 +188,13 @@ def _download(pin: Pin, config: Path, into: Path) -> Package:
     here = into / f"{sha256}.tmp"
     here.mkdir(exist_ok=True)
     try:
-        command = ["apt-get", "-c", config, "-qq", "download", wanted]
+        command = ["apt-get", "-c", str(config), "-qq", "download", wanted]
         result = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
         debs = list(here.glob("*.deb"))
         if result.returncode or len(debs) != 1:
             raise BuildError(
-                f"can't fetch {pin.name} {version} ({_last_line(result.stderr)}): check the network, then run this again"
+                f"can't fetch {pin.name} {version} ({_last_line(result.stderr)}): "
+                "check the network, then run this again"
             )
         if _sha256(debs[0]) != sha256:
             raise BuildError(f"{debs[0].name} came damaged (wrong SHA-256): run this again")
@@ -206,7 +207,7 @@ def _download(pin: Pin, config: Path, into: Path) -> Package:
 
 def _show(config: Path, wanted: str) -> dict[str, str]:
     """Return the package's stanza in the index; empty when there is none."""
-    command = ["apt-cache", "-c", config, "--no-all-versions", "show", wanted]
+    command = ["apt-cache", "-c", str(config), "--no-all-versions", "show", wanted]
     text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line and not line.startswith(" "))
 

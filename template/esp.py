@@ -40,10 +40,8 @@ def make(files: dict[str, Path], image: Path, env: dict[str, str]) -> None:
     image.unlink(missing_ok=True)
     # -C -T: create the image, so many sectors; -h -s: a geometry, which only has to be there.
     # -c 1: one sector a cluster. -N: the serial. -v: the label, which MokManager and file managers show.
-    run(
-        ["mformat", "-i", str(image), "-C", "-T", str(sectors), "-h", "64", "-s", "32", "-c", "1", "-N", SERIAL, "-v", LABEL, "::"],
-        env,
-    )  # fmt: skip
+    geometry = ["-T", str(sectors), "-h", "64", "-s", "32", "-c", "1"]
+    run(["mformat", "-i", str(image), "-C", *geometry, "-N", SERIAL, "-v", LABEL, "::"], env)
     made: set[str] = set()
     for path, file in files.items():
         parts = path.split("/")[:-1]

@@ -25,7 +25,7 @@ USB stick  Linux:   sudo dd if=boots-from.iso of=/dev/sdX bs=1M conv=fsync
 """
 
 
-class _Interrupted(BootsFromError):
+class _InterruptedError(BootsFromError):
     """A signal ended the command before the image was whole."""
 
 
@@ -47,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails again
         return 0
     except KeyboardInterrupt:
-        return _fail(f"interrupted: {OUTPUT} is as it was before", 2)
-    except Exception as error:  # noqa: BLE001 - the one place that turns a fault of ours into a status
+        return _fail("interrupted", 2)
+    except Exception as error:  # the one place that turns a fault of ours into a status
         return _fail(f"internal fault, please report it: {type(error).__name__}: {error}", 1)
 
 
@@ -68,8 +68,8 @@ def _parser() -> argparse.ArgumentParser:
         usage="boots-from URL",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-        description=f"Write ./{OUTPUT}: an image that boots a machine from a URL. Attach it to a BMC\n"
-        "as virtual media, or write it to a CD or USB stick. It loads iPXE, gets an\n"
+        description=f"Write ./{OUTPUT}: an image that boots a machine from a URL. Attach it to a\n"
+        "BMC as virtual media, or write it to a CD or USB stick. It loads iPXE, gets an\n"
         "address by DHCP and boots what the URL names.",
         epilog=_help_table(),
     )
@@ -86,8 +86,9 @@ def _help_table() -> str:
         if scheme.boot:
             lines += [f"  {scheme.form}", f"      {scheme.transport}; {scheme.boot}"]
         else:
-            lines += [f"  {scheme.form}", f"      no: {scheme.instead}"]
-    lines += ["", "iPXE settings such as ${net0/mac} and ${uuid} are filled in when the machine boots."]
+            why, _, mend = scheme.instead.partition("; ")
+            lines += [f"  {scheme.form}", f"      no: {why};", f"      {mend}"]
+    lines += ["", "iPXE settings such as ${net0/mac} and ${uuid} are filled in at boot."]
     return "\n".join(lines)
 
 
@@ -140,33 +141,38 @@ def _write(baked: bytes) -> None:
     """Write the image beside its final name, then rename: either the old file stands there or the whole new one."""
     if os.path.isdir(OUTPUT):
         raise BootsFromError(f"can't write {OUTPUT}: it is a directory; move it away, or run this elsewhere")
-    part = f".{OUTPUT}.{os.getpid()}.part"
-    created = False
-    # SIGTERM and SIGHUP end Python without clean-up unless they are exceptions.
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _raise_interrupted)
+    part = f".{OUTPUT}.{os.urandom(4).hex()}.part"
+    # SIGTERM and SIGHUP end Python without clean-up unless they are exceptions, as SIGINT is.
+    handlers = _handle_endings(_raise_interrupted)
     try:
         # O_BINARY: Windows would turn \n into \r\n.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         with open(os.open(part, flags, MODE), "wb", buffering=0) as file:
-            created = True
             view = memoryview(baked)
             while view:
                 view = view[file.write(view) :]
             os.fsync(file.fileno())
+        _handle_endings(signal.SIG_IGN)  # from here on the new image is whole
         os.replace(part, OUTPUT)
-        created = False
     except OSError as error:
         raise BootsFromError(f"can't write {OUTPUT} in this directory: {_why(error)}") from None
     finally:
-        if created:
+        _handle_endings(signal.SIG_IGN)
+        if os.path.exists(part):
             os.unlink(part)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     _sync_directory()
 
 
+def _handle_endings(handler: "signal._HANDLER") -> dict[signal.Signals, "signal._HANDLER"]:
+    """Handle the signals that end a command (Windows has fewer); return what handled them before."""
+    numbers = [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    return {number: signal.signal(number, handler) for number in numbers}
+
+
 def _raise_interrupted(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Interrupted(f"ended by {signal.Signals(number).name}: {OUTPUT} is as it was before")
+    raise _InterruptedError(f"ended by {signal.Signals(number).name}: {OUTPUT} is as it was before")
 
 
 def _why(error: OSError) -> str:

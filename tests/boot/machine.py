@@ -66,25 +66,23 @@ ARM64 = Firmware(
 
 def riscv64(root: Path) -> Firmware:
     """Return the RISC-V machine from its packages, unpacked below `root`."""
-    share = root / "usr/share"
     opensbi = root / "usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"
-    return Firmware(
-        "uefi-riscv64",
-        (str(root / "usr/bin/qemu-system-riscv64"), "-machine", "virt", "-m", "512", "-bios", str(opensbi), "-L", str(share / "qemu")),
-        (share / "qemu-efi-riscv64/RISCV_VIRT_CODE.fd", share / "qemu-efi-riscv64/RISCV_VIRT_VARS.fd"),
-        300,
-    )  # fmt: skip
+    machine = ("-machine", "virt", "-m", "512", "-bios", str(opensbi))
+    uefi = root / "usr/share/qemu-efi-riscv64"
+    files = (uefi / "RISCV_VIRT_CODE.fd", uefi / "RISCV_VIRT_VARS.fd")
+    return Firmware("uefi-riscv64", (*_unpacked(root, "qemu-system-riscv64"), *machine), files, 300)
 
 
 def loongarch64(root: Path) -> Firmware:
     """Return the LoongArch machine from its packages, unpacked below `root`."""
-    share = root / "usr/share"
-    return Firmware(
-        "uefi-loongarch64",
-        (str(root / "usr/bin/qemu-system-loongarch64"), "-machine", "virt", "-cpu", "la464", "-m", "1G", "-L", str(share / "qemu")),
-        (share / "qemu-efi-loongarch64/QEMU_EFI.fd", share / "qemu-efi-loongarch64/QEMU_VARS.fd"),
-        300,
-    )  # fmt: skip
+    machine = ("-machine", "virt", "-cpu", "la464", "-m", "1G")
+    uefi = root / "usr/share/qemu-efi-loongarch64"
+    files = (uefi / "QEMU_EFI.fd", uefi / "QEMU_VARS.fd")
+    return Firmware("uefi-loongarch64", (*_unpacked(root, "qemu-system-loongarch64"), *machine), files, 300)
+
+
+def _unpacked(root: Path, qemu: str) -> tuple[str, ...]:
+    return (str(root / "usr/bin" / qemu), "-L", str(root / "usr/share/qemu"))
 
 
 def unpack_machines() -> Path:

@@ -42,7 +42,7 @@ def boot_server() -> Iterator[BootServer]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing: the requests are in the list."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

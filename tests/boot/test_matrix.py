@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,26 @@ def boot(firmware: Firmware, media: list[str], server: BootServer, path: str, wo
         assert [request.path for request in server.requests] == [path]
         assert re.match(r"iPXE/2\.", server.requests[0].user_agent)
         return server.requests[0].at - running.started
+
+
+@pytest.mark.parametrize("firmware", [machine.ARM64, machine.UEFI], ids=_name)
+def test_boots_from_a_fat_stick_with_the_isos_files(
+    firmware: Firmware, boot_server: BootServer, tmp_path: Path
+) -> None:
+    """What Rufus makes in ISO mode, or a person with a file manager."""
+    image = tmp_path / "boots-from.iso"
+    image.write_bytes(boots_from.bake(f"http://{machine.HOST}:{boot_server.port}/stick"))
+    stick, tree = tmp_path / "stick.img", tmp_path / "tree"
+    for command in (
+        ["xorriso", "-no_rc", "-osirrox", "on", "-indev", image, "-extract", "/", tree],
+        ["mformat", "-C", "-i", stick, "-T", "65536", "-h", "64", "-s", "32", "::"],
+        ["mcopy", "-s", "-i", stick, tree / "EFI", tree / "boot", tree / "firmware.txt", "::"],
+    ):
+        subprocess.run([str(word) for word in command], check=True, capture_output=True)
+    seconds = boot(
+        firmware, machine.USB_STICK.arguments(stick), boot_server, "/stick", tmp_path, f"{firmware.name}-fat-stick"
+    )
+    print(f"{firmware.name} FAT stick: {seconds:.1f} s to the request")
 
 
 @pytest.mark.parametrize(("firmware", "medium"), MATRIX, ids=_name)

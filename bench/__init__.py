@@ -1,0 +1,1 @@
+"""How long, how large, against what."""

@@ -1,0 +1,132 @@
+"""How long, how large, against what: python -m bench, in the checkout. Each time is a median, with its range."""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import boots_from
+from boots_from import image
+from tests.boot import machine
+from tests.boot.machine import Firmware, Machine
+from tests.boot.server import boot_server
+
+URL = "http://bootserver.example/boot"
+PYTHON = [sys.executable, "-I"]
+
+
+def milliseconds(action: Callable[[], object], runs: int) -> list[float]:
+    """Return the times of `runs` calls, after one that isn't counted."""
+    action()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        action()
+        times.append(1000 * (time.perf_counter() - start))
+    return times
+
+
+def process(command: list[str], directory: Path) -> int:
+    """Run a command that has to succeed; return its peak memory in KiB."""
+    child = os.posix_spawn(
+        command[0],
+        command,
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
+    )
+    _, status, usage = os.wait4(child, 0)
+    if status:
+        raise SystemExit(f"bench: {command} failed")
+    return usage.ru_maxrss
+
+
+def row(what: str, times: list[float], unit: str = "ms") -> float:
+    """Print a line of the table; return the median."""
+    median = statistics.median(times)
+    print(f"{what:<46} {median:9.1f} {unit:<4} ({min(times):.1f} to {max(times):.1f}, {len(times)} runs)", flush=True)
+    return median
+
+
+def verdict(what: str, holds: bool) -> bool:
+    """Print whether a target is met, and return it."""
+    print(f"  {'met' if holds else 'MISSED'}: {what}", flush=True)
+    return holds
+
+
+def remaster(directory: Path) -> None:
+    """Bake by hand: take the ESP out of the template, put the script into it, and remaster the ISO."""
+    template = Path(image.__file__).with_name("template.iso")
+    script, parts, output = directory / "autoexec.ipxe", directory / "parts", directory / "remastered.iso"
+    script.write_text(f"#!ipxe\ndhcp\nchain {URL}\n")
+    shutil.rmtree(parts, ignore_errors=True)
+    output.unlink(missing_ok=True)
+    esp = parts / "eltorito_img2_uefi.img"
+    xorriso = ["xorriso", "-no_rc"]
+    files = ["-map", script, "/EFI/BOOT/autoexec.ipxe", "-append_partition", "2", "0xef", esp]
+    for command in (
+        [*xorriso, "-osirrox", "on", "-indev", template, "-extract_boot_images", parts],
+        ["chmod", "u+w", esp],
+        ["mcopy", "-o", "-i", esp, script, "::EFI/BOOT/autoexec.ipxe"],
+        [*xorriso, "-indev", template, "-outdev", output, *files, "-boot_image", "any", "replay"],
+    ):
+        subprocess.run([str(word) for word in command], check=True, capture_output=True)
+
+
+def boots(firmware: Firmware, runs: int, work: Path) -> list[float]:
+    """Return the seconds from power on to the first request, booting from CD."""
+    times = []
+    for number in range(runs):
+        with boot_server() as server:
+            server.files["/boot"] = b"#!ipxe\necho reached the server\nsleep 600\n"
+            iso = work / "boot.iso"
+            iso.write_bytes(boots_from.bake(f"http://{machine.HOST}:{server.port}/boot"))
+            with Machine(firmware, machine.AHCI_CD.arguments(iso), work, f"bench-{firmware.name}-{number}") as running:
+                running.wait_for("reached the server", firmware.seconds)
+                times.append(server.requests[0].at - running.started)
+    return times
+
+
+def main() -> int:
+    """Print the table; return 1 if a target is missed."""
+    met = []
+    with tempfile.TemporaryDirectory(prefix="boots-from-bench-") as name:
+        work = Path(name)
+        os.chdir(work)
+        baked = work / "baked.iso"
+        baked.write_bytes(boots_from.bake(URL))
+        print(f"image {baked.stat().st_size:,} bytes\n")
+
+        copy = row("copy a file of that size", milliseconds(lambda: shutil.copyfile(baked, work / "copy.iso"), 50))
+        bake = row("bake()", milliseconds(lambda: boots_from.bake(URL), 50))
+        met.append(verdict(f"bake() at most twice copying ({bake / copy:.1f} times)", bake <= 2 * copy))
+
+        start = row("start Python, do nothing", milliseconds(lambda: process([*PYTHON, "-c", "pass"], work), 20))
+        importing = row(
+            "start Python, import boots_from",
+            milliseconds(lambda: process([*PYTHON, "-c", "import boots_from"], work), 20),
+        )
+        memory: list[int] = []
+        command = [*PYTHON, "-m", "boots_from", URL]
+        whole = row("boots-from URL", milliseconds(lambda: memory.append(process(command, work)), 20))
+        met.append(verdict(f"at most 60 ms over starting Python ({whole - start:.0f} ms)", whole - start <= 60))
+        print(f"  importing takes {importing - start:.0f} ms of it; peak memory {max(memory) / 1024:.1f} MiB")
+
+        by_hand = row("remaster by hand: mtools and xorriso", milliseconds(lambda: remaster(work), 10))
+        met.append(
+            verdict(f"bake() at least 5 times faster than by hand ({by_hand / bake:.0f} times)", by_hand >= 5 * bake)
+        )
+        print(f"  the whole command, with Python's start and an fsync, is {by_hand / whole:.1f} times faster")
+
+        print()
+        for firmware in (machine.BIOS, machine.UEFI):
+            row(f"{firmware.name}: power on to first request", boots(firmware, 3, work), "s")
+    return 0 if all(met) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,229 @@
+"""Packages come from a real archive, signed and served here; then things go wrong with it."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from template import archive
+from template.archive import BuildError, Pin
+
+SUITE = "teststable"
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@dataclass
+class Archive:
+    """A package archive: `root` is served at `mirror`, and signed by the key in `keyring`."""
+
+    root: Path
+    mirror: str
+    keyring: Path
+    gpg: list[str]
+
+    def publish(self, name: str, version: str) -> Pin:
+        """Build a package and put it alone into the suite; return the pin of it."""
+        tree = self.root.parent / f"{name}-{version}"
+        (tree / "DEBIAN").mkdir(parents=True)
+        fields = {"Package": name, "Version": version, "Architecture": "all", "Maintainer": "t <t@example.org>"}
+        control = "".join(f"{key}: {value}\n" for key, value in fields.items()) + "Description: test\n"
+        (tree / "DEBIAN/control").write_text(control)
+        (tree / "usr").mkdir()
+        (tree / "usr/payload").write_text(version)
+        deb = self.root / "pool" / f"{name}_{version}_all.deb"
+        deb.parent.mkdir(exist_ok=True)
+        subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, deb], check=True, capture_output=True)
+        content = deb.read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
+        index = f"{control}Filename: pool/{deb.name}\nSize: {len(content)}\nSHA256: {sha256}\n"
+        self._sign(index.encode())
+        return Pin(name, version, SUITE, sha256)
+
+    def _sign(self, index: bytes) -> None:
+        suite = self.root / "dists" / SUITE
+        machine = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True)
+        name = f"main/binary-{machine.stdout.strip()}/Packages"
+        (suite / name).parent.mkdir(parents=True, exist_ok=True)
+        (suite / name).write_bytes(index)
+        release = (
+            f"Origin: Test\nSuite: {SUITE}\nCodename: {SUITE}\nComponents: main\n"
+            f"Architectures: {machine.stdout.strip()}\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n"
+            f"SHA256:\n {hashlib.sha256(index).hexdigest()} {len(index)} {name}\n"
+        )
+        (suite / "Release").write_text(release)
+        (suite / "InRelease").unlink(missing_ok=True)
+        subprocess.run(
+            [*self.gpg, "--clearsign", "-o", suite / "InRelease", suite / "Release"], check=True, capture_output=True
+        )
+
+    @property
+    def debs(self) -> list[Path]:
+        return list((self.root / "pool").iterdir())
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
+    home = tmp_path_factory.mktemp("gnupg")
+    home.chmod(0o700)
+    gpg = ["gpg", "--batch", "--homedir", str(home), "--no-autostart"]
+    start = ["gpg", "--batch", "--homedir", str(home), "--passphrase", ""]
+    generate = ["--quick-generate-key", "test@example.org", "ed25519", "sign", "never"]
+    subprocess.run([*start, *generate], check=True, capture_output=True)
+    keyring = home / "keyring.gpg"
+    subprocess.run([*gpg, "--export", "-o", keyring], check=True, capture_output=True)
+    return ["gpg", "--batch", "--homedir", str(home)], keyring
+
+
+@pytest.fixture
+def served(tmp_path: Path, key: tuple[list[str], Path]) -> Iterator[Archive]:
+    root = tmp_path / "archive"
+    root.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(root))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield Archive(root, f"http://127.0.0.1:{server.server_port}/", key[1], key[0])
+        server.shutdown()
+        thread.join()
+
+
+def get(served: Archive, pin: Pin, into: Path) -> archive.Package:
+    (package,) = archive.fetch([pin], into, served.mirror, served.keyring)
+    return package
+
+
+def test_gets_the_pinned_package_once(served: Archive, tmp_path: Path) -> None:
+    pin = served.publish("firmware", "1.0")
+    package = get(served, pin, tmp_path / "into")
+    assert (package.version, package.sha256) == (pin.version, pin.sha256)
+    assert (archive.unpack(package, tmp_path / "tree") / "usr/payload").read_text() == "1.0"
+    # The second time nothing is asked of the network: there is none.
+    shutil.rmtree(served.root)
+    assert get(served, pin, tmp_path / "into") == package
+
+
+def test_takes_the_newest_when_the_pinned_is_gone_and_says_so(
+    served: Archive, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    old = served.publish("firmware", "1.0")
+    new = served.publish("firmware", "2.0")
+    package = get(served, old, tmp_path / "into")
+    assert (package.version, package.sha256) == ("2.0", new.sha256)
+    warning = capfd.readouterr().err
+    assert "no longer has the pinned firmware 1.0" in warning
+    assert "Taking the newest that it has, 2.0" in warning
+
+
+def test_same_version_with_other_content_is_refused(served: Archive, tmp_path: Path) -> None:
+    pin = served.publish("firmware", "1.0")
+    with pytest.raises(BuildError, match=r"teststable has another firmware 1\.0 than the pinned one"):
+        get(served, Pin(pin.name, pin.version, pin.suite, "0" * 64), tmp_path / "into")
+
+
+def test_unknown_package(served: Archive, tmp_path: Path) -> None:
+    served.publish("firmware", "1.0")
+    with pytest.raises(BuildError, match=r"teststable has no package other: pin another suite"):
+        get(served, Pin("other", "1.0", SUITE, "0" * 64), tmp_path / "into")
+
+
+@pytest.mark.parametrize("damage", [lambda deb: deb[:-100], lambda deb: deb[:-1] + bytes([deb[-1] ^ 1]), lambda _: b""])
+def test_damaged_download_is_refused_and_not_kept(served: Archive, tmp_path: Path, damage: object) -> None:
+    pin = served.publish("firmware", "1.0")
+    (deb,) = served.debs
+    deb.write_bytes(damage(deb.read_bytes()))  # type: ignore[operator]
+    with pytest.raises(BuildError, match=r"can't fetch firmware 1\.0 \(.*\): check the network, then run this again"):
+        get(served, pin, tmp_path / "into")
+    assert not list((tmp_path / "into").glob("*.deb"))
+
+
+def test_damaged_cache_is_fetched_again(served: Archive, tmp_path: Path) -> None:
+    pin = served.publish("firmware", "1.0")
+    package = get(served, pin, tmp_path / "into")
+    package.deb.write_bytes(b"damaged")
+    assert get(served, pin, tmp_path / "into") == package
+    assert hashlib.sha256(package.deb.read_bytes()).hexdigest() == pin.sha256
+
+
+def test_foreign_signature_is_refused(served: Archive, tmp_path: Path) -> None:
+    pin = served.publish("firmware", "1.0")
+    with pytest.raises(BuildError, match=r"can't fetch Debian's package index \(.*(?i:signed|signature|verif).*\)"):
+        archive.fetch([pin], tmp_path / "into", served.mirror, archive.KEYRING)
+
+
+def test_tampered_index_is_refused(served: Archive, tmp_path: Path) -> None:
+    pin = served.publish("firmware", "1.0")
+    for index in served.root.rglob("Packages"):
+        index.write_text(index.read_text().replace(pin.sha256, "0" * 64))
+    with pytest.raises(BuildError, match=r"can't fetch Debian's package index \(.*(?:Hash|size).*\)"):
+        get(served, pin, tmp_path / "into")
+
+
+def test_no_network(served: Archive, tmp_path: Path) -> None:
+    pin = served.publish("firmware", "1.0")
+    with pytest.raises(
+        BuildError, match=r"can't fetch Debian's package index \(.*\): check the network and the mirror"
+    ):
+        archive.fetch([pin], tmp_path / "into", "http://127.0.0.1:1/", served.keyring)
+
+
+def test_no_keyring(served: Archive, tmp_path: Path) -> None:
+    pin = served.publish("firmware", "1.0")
+    with pytest.raises(BuildError, match=r"no .*/none\.gpg to check .* install debian-archive-keyring"):
+        archive.fetch([pin], tmp_path / "into", served.mirror, tmp_path / "none.gpg")
+
+
+def test_no_apt(served: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pin = served.publish("firmware", "1.0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildError, match=r"no apt-get here to fetch firmware: build on Debian"):
+        get(served, pin, tmp_path / "into")
+
+
+def test_host_names_no_debian_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "apt.conf"
+    config.write_text(f'Dir::Etc::sourcelist "{tmp_path}/none"; Dir::Etc::sourceparts "{tmp_path}/none.d";')
+    monkeypatch.setenv("APT_CONFIG", str(config))
+    with pytest.raises(BuildError, match="apt on this host names no Debian mirror"):
+        archive.host_mirror()
+
+
+def test_mirror_is_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine whose package lists were never fetched, and past what is no Debian mirror."""
+    sources = tmp_path / "sources.list"
+    sources.write_text(
+        "deb http://vendor.example/tools bookworm main\n"
+        "deb http://mirror.example/debian-security bookworm-security main\n"
+        "deb http://mirror.example/pub/debian bookworm main\n"
+    )
+    config = tmp_path / "apt.conf"
+    config.write_text(
+        f'Dir::Etc::sourcelist "{sources}"; Dir::Etc::sourceparts "-"; Dir::State::lists "{tmp_path}/lists";'
+    )
+    (tmp_path / "lists/partial").mkdir(parents=True)
+    monkeypatch.setenv("APT_CONFIG", str(config))
+    assert archive.host_mirror() == "http://mirror.example/pub/debian/"
+
+
+def test_nothing_of_the_hosts_is_touched(served: Archive, tmp_path: Path) -> None:
+    lists = Path("/var/lib/apt/lists")
+    before = sorted((entry.name, entry.stat().st_mtime_ns) for entry in os.scandir(lists))
+    get(served, served.publish("firmware", "1.0"), tmp_path / "into")
+    assert sorted((entry.name, entry.stat().st_mtime_ns) for entry in os.scandir(lists)) == before
+
+
+def test_pins_are_whole() -> None:
+    for file in (Path("template/firmware.toml"), Path("tests/boot/machines.toml")):
+        for pin in archive.load_pins(Path(__file__).resolve().parents[2] / file):
+            assert re.fullmatch(r"[0-9a-f]{64}", pin.sha256)

@@ -1,0 +1,142 @@
+"""What public tools say of the finished image, and that two builds of it are equal."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import boots_from
+from boots_from import image
+from template.__main__ import CACHE, FIRMWARE, TEMPLATE
+from template.archive import fetch, load_pins
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def iso(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("iso") / "boots-from.iso"
+    file.write_bytes(boots_from.bake("http://bootserver/boot"))
+    return file
+
+
+def said(*command: str | Path, status: int = 0, stdin: str = "") -> str:
+    result = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    assert result.returncode == status, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+def partitions(iso: Path) -> list[re.Match[str]]:
+    lines = said("sfdisk", "--dump", iso)
+    return list(re.finditer(r"start= *(?P<start>\d+), size= *(?P<size>\d+), type=(?P<type>\w+)(?P<flags>.*)", lines))
+
+
+@pytest.fixture(scope="module")
+def esp(iso: Path) -> Path:
+    """Return the ESP, cut out of the image by its MBR entry."""
+    entry = partitions(iso)[1]
+    start, size = int(entry["start"]) * 512, int(entry["size"]) * 512
+    file = iso.with_name("esp.img")
+    file.write_bytes(iso.read_bytes()[start : start + size])
+    return file
+
+
+def test_at_most_10_mib(iso: Path) -> None:
+    assert iso.stat().st_size <= 10 * 1024 * 1024
+
+
+def test_mbr_has_an_active_entry_and_the_esp(iso: Path) -> None:
+    iso9660, esp = partitions(iso)
+    assert "bootable" in iso9660["flags"]
+    assert (esp["type"], "bootable" in esp["flags"]) == ("ef", False)
+    # The whole image but the GPT's copy at its end, with no gap and no overlap.
+    assert int(iso9660["start"]) + int(iso9660["size"]) == int(esp["start"])
+    sectors = iso.stat().st_size // 512
+    assert sectors - 64 <= int(esp["start"]) + int(esp["size"]) <= sectors - 33
+
+
+def test_gpt_has_the_same_two_partitions_and_no_other(iso: Path) -> None:
+    report = said("xorriso", "-no_rc", "-indev", iso, "-report_system_area", "plain")
+    assert "overlap" not in report
+    gpt = [tuple(map(int, found)) for found in re.findall(r"GPT start and size : +\d+ +(\d+) +(\d+)", report)]
+    assert gpt == [(int(entry["start"]), int(entry["size"])) for entry in partitions(iso)]
+    # gdisk asks which of MBR and GPT to look at: 2 is the GPT. sgdisk can't ask, so it prints the
+    # same verdict and then ends with status 2.
+    for verdict in (said("gdisk", iso, stdin="2\nv\nq\n"), said("sgdisk", "-v", iso, status=2)):
+        assert "No problems found" in verdict
+        assert "Caution" not in verdict
+
+
+def test_el_torito_has_bios_and_uefi(iso: Path) -> None:
+    report = said("xorriso", "-no_rc", "-indev", iso, "-report_el_torito", "plain")
+    bios, uefi = re.findall(r"El Torito boot img : +\d +(\w+) +y +none +0x0000 +0x00 +(\d+) +(\d+)", report)
+    assert bios[:2] == ("BIOS", "4")
+    # The UEFI entry is the ESP partition itself: stored once.
+    entry = partitions(iso)[1]
+    assert uefi == ("UEFI", entry["size"], str(int(entry["start"]) // 4))
+
+
+def test_esp_is_sound(esp: Path) -> None:
+    said("fsck.vfat", "-n", "-v", esp)
+    listing = said("mdir", "-/", "-b", "-i", esp, "::")
+    assert sorted(line.removeprefix("::/") for line in listing.split()) == [
+        "EFI/",
+        "EFI/BOOT/",
+        "EFI/BOOT/BOOTAA64.EFI",
+        "EFI/BOOT/BOOTLOONGARCH64.EFI",
+        "EFI/BOOT/BOOTRISCV64.EFI",
+        "EFI/BOOT/BOOTX64.EFI",
+        "EFI/BOOT/autoexec.ipxe",
+    ]
+
+
+@pytest.mark.parametrize("names", ["-R", "-J"])
+def test_iso9660_tree_is_what_copying_tools_need(iso: Path, names: str) -> None:
+    """Rock Ridge (Linux) and Joliet (Windows) alike."""
+    files = said("isoinfo", "-f", names, "-i", iso).split()
+    assert {
+        "/EFI/BOOT/BOOTX64.EFI",
+        "/EFI/BOOT/BOOTAA64.EFI",
+        "/EFI/BOOT/autoexec.ipxe",
+        "/boot/isolinux/ipxe.lkrn",
+        "/boot/isolinux/isolinux.bin",
+        "/boot/isolinux/isolinux.cfg",
+        "/boot/isolinux/ldlinux.c32",
+        "/firmware.txt",
+    } <= set(files)
+
+
+def test_no_build_time_or_place_is_in_the_image(iso: Path) -> None:
+    content = iso.read_bytes()
+    assert str(CHECKOUT).encode() not in content
+    assert time.strftime("%Y%m%d").encode() not in content
+
+
+def test_two_builds_are_equal(tmp_path: Path) -> None:
+    """In two directories, at different times, with different umask, time zone and locale."""
+    built = []
+    for number, umask, zone, locale in ((1, 0o022, "UTC", "C"), (2, 0o077, "Pacific/Kiritimati", "de_DE.UTF-8")):
+        place = tmp_path / f"build {number}"
+        place.mkdir()
+        output = place / "template.iso"
+        script = (
+            "import sys; from pathlib import Path; from template.__main__ import *;"
+            "work = Path(sys.argv[1], 'work'); work.mkdir();"
+            "build(archive.fetch(archive.load_pins(FIRMWARE), CACHE), Path(sys.argv[1], 'template.iso'), work)"
+        )
+        env = {**os.environ, "TZ": zone, "LC_ALL": locale, "LANG": locale, "SOURCE_DATE_EPOCH": str(number)}
+        subprocess.run([sys.executable, "-c", script, place], cwd=CHECKOUT, env=env, umask=umask, check=True)
+        built.append(output.read_bytes())
+        time.sleep(2.1)  # FAT counts in steps of 2 s
+    assert built[0] == built[1] == TEMPLATE.read_bytes()
+
+
+def test_firmware_list_is_of_what_was_used() -> None:
+    packages = fetch(load_pins(FIRMWARE), CACHE)
+    assert image.firmware(TEMPLATE.read_bytes()) == [
+        f"{package.name} {package.version} {package.suite} {package.sha256}" for package in packages
+    ]

@@ -1,0 +1,114 @@
+"""The slots: all found, all filled, nothing else touched."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+
+import boots_from
+from boots_from import chain_url, image
+from boots_from.errors import TemplateError, UrlError
+from tests.unit.urls import ACCEPTED
+
+TEMPLATE = image.read_template()
+
+
+def slot_offsets() -> list[int]:
+    return [found.start() for found in re.finditer(re.escape(image.SLOT), TEMPLATE)]
+
+
+def boot_url(script: bytes) -> str:
+    """Return the URL that a script boots from: the word before "|| goto failed" on the boot command's line."""
+    (found,) = re.findall(rb"^(?:chain|sanboot) .*?(\S+) \|\| goto failed$", script, re.MULTILINE)
+    return bytes(found).decode()
+
+
+def test_slot_is_a_script_of_its_size() -> None:
+    assert len(image.SLOT) == image.SLOT_SIZE == 4096
+    assert image.SLOT.startswith(b"#!ipxe\n")
+    assert image.SLOT.isascii()
+    assert len(slot_offsets()) == image.SLOT_COPIES
+
+
+@given(ACCEPTED)
+@settings(deadline=None, max_examples=60)
+def test_image_differs_from_the_template_in_the_slots_alone(url: str) -> None:
+    baked = boots_from.bake(url)
+    assert len(baked) == len(TEMPLATE)
+    restored = bytearray(baked)
+    scripts = set()
+    for offset in slot_offsets():
+        slot = slice(offset, offset + image.SLOT_SIZE)
+        scripts.add(baked[slot])
+        restored[slot] = image.SLOT
+    assert bytes(restored) == TEMPLATE
+    (script,) = scripts
+    assert script.rstrip(b"\n").isascii()
+    assert boot_url(script) == url
+
+
+@given(ACCEPTED)
+def test_scripts_say_nothing_of_user_information(url: str) -> None:
+    parsed = chain_url.parse(url)
+    for line in image.script_for(parsed).decode().splitlines():
+        if not line.startswith(("chain ", "sanboot ")):
+            assert parsed.url == parsed.public or parsed.url not in line
+
+
+def test_same_url_same_bytes() -> None:
+    assert boots_from.bake("http://h/x") == boots_from.bake("http://h/x")
+
+
+def longest(prefix: str) -> str:
+    """Return the longest URL that starts so and fits, by what the refusal itself says."""
+    with pytest.raises(UrlError) as refused:
+        boots_from.bake(prefix + "x" * 5000)
+    limit = re.search(r"use at most (\d+) bytes", str(refused.value))
+    assert limit
+    return prefix.ljust(int(limit[1]), "x")
+
+
+@pytest.mark.parametrize("prefix", ["http://h/", "http://user:password@h/", "tftp://h/", "http://h/${uuid}"])
+def test_longest_url_fits_and_one_byte_more_is_refused(prefix: str) -> None:
+    url = longest(prefix)
+    baked = boots_from.bake(url)
+    offset = slot_offsets()[0]
+    script = baked[offset : offset + image.SLOT_SIZE]
+    assert boot_url(script) == url
+    assert not script.endswith(b"\n\n")
+    with pytest.raises(UrlError) as refused:
+        boots_from.bake(url + "x")
+    assert str(refused.value) == (f"the URL is {len(url) + 1} bytes long, 1 too many: use at most {len(url)} bytes")
+
+
+DAMAGED = {
+    "no slot": TEMPLATE.replace(image.SLOT, b"\n" * image.SLOT_SIZE),
+    "one slot gone": TEMPLATE.replace(image.SLOT, b"\n" * image.SLOT_SIZE, 1),
+    "one slot too many": TEMPLATE + image.SLOT,
+    "first byte": TEMPLATE.replace(image.SLOT, b"?" + image.SLOT[1:], 1),
+    "last byte": TEMPLATE.replace(image.SLOT, image.SLOT[:-1] + b"?", 1),
+    "a byte in the middle": TEMPLATE.replace(image.SLOT, image.SLOT[:2000] + b"?" + image.SLOT[2001:], 1),
+    "half a slot more": TEMPLATE + image.SLOT[:2048],
+    "truncated": TEMPLATE[: slot_offsets()[-1] + 100],
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
+def test_damaged_template_is_refused(damaged: bytes) -> None:
+    with pytest.raises(TemplateError, match=r"the template is damaged: .* reinstall boots-from"):
+        image.fill(damaged, b"#!ipxe\n")
+
+
+def test_script_longer_than_the_slot_is_refused() -> None:
+    image.fill(TEMPLATE, b"x" * image.SLOT_SIZE)
+    with pytest.raises(ValueError, match="script of 4097 bytes for a slot of 4096"):
+        image.fill(TEMPLATE, b"x" * (image.SLOT_SIZE + 1))
+
+
+def test_firmware_list() -> None:
+    lines = image.firmware(TEMPLATE)
+    assert [line.split()[0] for line in lines] == ["ipxe", "isolinux", "syslinux-common"]
+    assert all(re.fullmatch(r"\S+ \S+ \S+ [0-9a-f]{64}", line) for line in lines)
+    with pytest.raises(TemplateError):
+        image.firmware(b"no list here")

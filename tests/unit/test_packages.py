@@ -1,0 +1,94 @@
+"""Wheel and sdist: exactly these files, the same image, and no package without the template."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import boots_from
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+VERSION = boots_from.__version__
+MODULES = ("__init__", "__main__", "boot_script", "chain_url", "cli", "errors", "image")
+PACKAGE = {f"boots_from/{module}.py" for module in MODULES} | {"boots_from/py.typed", "boots_from/template.iso"}
+SOURCES = ("src", "template", "README.md", "LICENSE", "NOTICE", "pyproject.toml")
+
+
+def build(source: Path, output: Path, *what: str) -> subprocess.CompletedProcess[str]:
+    """Build with the tools of this environment: no network."""
+    command = [sys.executable, "-m", "build", "--no-isolation", *what, "--outdir", str(output), str(source)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with the sdist and the wheel that was built from it."""
+    output = tmp_path_factory.mktemp("dist")
+    result = build(CHECKOUT, output)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return output
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    return dist / f"boots_from-{VERSION}-py3-none-any.whl"
+
+
+def test_wheel_holds_these_files_only(wheel: Path) -> None:
+    info = f"boots_from-{VERSION}.dist-info"
+    licences = {f"{info}/licenses/LICENSE", f"{info}/licenses/NOTICE"}
+    metadata = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")} | licences
+    with zipfile.ZipFile(wheel) as opened:
+        assert set(opened.namelist()) == PACKAGE | metadata
+
+
+def test_sdist_holds_these_files_only(dist: Path) -> None:
+    with tarfile.open(dist / f"boots_from-{VERSION}.tar.gz") as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    template = {path.name for path in (CHECKOUT / "template").iterdir() if path.is_file()}
+    others = {"PKG-INFO", "README.md", "LICENSE", "NOTICE", "pyproject.toml", ".gitignore"}
+    assert names == {f"src/{name}" for name in PACKAGE} | {f"template/{name}" for name in template} | others
+
+
+def test_installed_command_bakes_the_same_image(wheel: Path, tmp_path: Path) -> None:
+    """In an empty environment, without a network, on a PATH that holds nothing else."""
+    place = tmp_path / "venv"
+    venv.create(place, with_pip=True)
+    pip = [str(place / "bin/python"), "-m", "pip", "install", "--quiet", "--no-index", str(wheel)]
+    subprocess.run(pip, check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
+    unshare = shutil.which("unshare")
+    assert unshare
+    alone = [unshare, "--user", "--map-root-user", "--net"]
+    command = [*alone, str(place / "bin/boots-from"), "http://bootserver/boot"]
+    subprocess.run(command, cwd=tmp_path, env={"PATH": str(place / "bin")}, check=True, stdout=subprocess.DEVNULL)
+    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake("http://bootserver/boot")
+
+
+def test_runs_from_the_wheel_as_a_zip(wheel: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-S", "-m", "boots_from", "http://bootserver/boot"]
+    env = {**os.environ, "PYTHONPATH": str(wheel)}
+    subprocess.run(command, cwd=tmp_path, env=env, check=True, stdout=subprocess.DEVNULL)
+    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake("http://bootserver/boot")
+
+
+@pytest.mark.parametrize("what", ["--wheel", "--sdist"])
+def test_no_package_without_the_template(tmp_path: Path, what: str) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in SOURCES:
+        if (CHECKOUT / name).is_dir():
+            shutil.copytree(CHECKOUT / name, source / name, ignore=shutil.ignore_patterns("template.iso"))
+        else:
+            shutil.copy(CHECKOUT / name, source / name)
+    result = build(source, tmp_path / "dist", what)
+    assert result.returncode != 0
+    assert (
+        "boots-from: no template.iso to pack: run make template in the checkout first" in result.stdout + result.stderr
+    )
+    assert not list(tmp_path.glob("dist/*"))
