@@ -36,6 +36,8 @@ Dir::Cache "{root}/cache";
 APT::Sandbox::User "{user}";
 // A list that can't be fetched is an error, not a warning.
 APT::Update::Error-Mode "any";
+// An archived suite, or a mirror that stopped, keeps an index past its date; the pin says what is wanted.
+Acquire::Check-Valid-Until "false";
 Acquire::Retries "3";
 Acquire::Languages "none";
 // Only the package index: no translations, no desktop metadata.

@@ -35,7 +35,7 @@ class Archive:
     gpg: list[str]
 
     def publish(self, name: str, version: str) -> Pin:
-        """Build a package and put it alone into the suite; return the pin of it."""
+        """Build a package and put it alone into the suite, whose index has expired; return the pin of it."""
         tree = self.root.parent / f"{name}-{version}"
         (tree / "DEBIAN").mkdir(parents=True)
         fields = {"Package": name, "Version": version, "Architecture": "all", "Maintainer": "t <t@example.org>"}
@@ -61,6 +61,7 @@ class Archive:
         release = (
             f"Origin: Test\nSuite: {SUITE}\nCodename: {SUITE}\nComponents: main\n"
             f"Architectures: {machine.stdout.strip()}\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n"
+            "Valid-Until: Fri, 02 Jan 2026 00:00:00 UTC\n"
             f"SHA256:\n {hashlib.sha256(index).hexdigest()} {len(index)} {name}\n"
         )
         (suite / "Release").write_text(release)
