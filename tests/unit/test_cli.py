@@ -16,6 +16,7 @@ import pytest
 import boots_from
 from boots_from import cli, image
 from boots_from.chain_url import SCHEMES
+from tests.namespaces import unshare
 
 URL = "http://bootserver/boot?mac=${net0/mac}&again=1"
 OLD = b"the old image"
@@ -105,7 +106,7 @@ def test_output_name_is_a_directory(tmp_path: Path) -> None:
 def on_tmpfs(directory: Path, options: str, script: str) -> subprocess.CompletedProcess[str]:
     """Run a shell script in `directory`, which is a tmpfs of its own; $1... is the command to try."""
     mount = f'mount -t tmpfs -o {options} none "$PWD"; cd "$PWD"; {script}'
-    words = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", mount, "sh"]
+    words = [*unshare("mount"), "sh", "-ec", mount, "sh"]
     return subprocess.run(
         [*words, sys.executable, "-m", "boots_from", URL], cwd=directory, capture_output=True, text=True, check=False
     )

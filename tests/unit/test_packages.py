@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import boots_from
+from tests.namespaces import unshare
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 VERSION = boots_from.__version__
@@ -62,11 +63,8 @@ def test_installed_command_bakes_the_same_image(wheel: Path, tmp_path: Path) -> 
     venv.create(place, with_pip=True)
     pip = [str(place / "bin/python"), "-m", "pip", "install", "--quiet", "--no-index", str(wheel)]
     subprocess.run(pip, check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
-    unshare = shutil.which("unshare")
-    assert unshare
-    alone = [unshare, "--user", "--map-root-user", "--net"]
-    command = [*alone, str(place / "bin/boots-from"), "http://bootserver/boot"]
-    subprocess.run(command, cwd=tmp_path, env={"PATH": str(place / "bin")}, check=True, stdout=subprocess.DEVNULL)
+    command = ["env", "-i", f"PATH={place / 'bin'}", str(place / "bin/boots-from"), "http://bootserver/boot"]
+    subprocess.run([*unshare("net"), *command], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
     assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake("http://bootserver/boot")
 
 
