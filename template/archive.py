@@ -56,12 +56,15 @@ class BuildError(Exception):
 
 @dataclass(frozen=True)
 class Pin:
-    """The one file that is wanted: a binary package's version in a suite, and the .deb's SHA-256."""
+    """The one file that is wanted: a binary package's version in a suite, and the .deb's SHA-256.
+
+    Without a version it is whatever the suite has.
+    """
 
     name: str
-    version: str
     suite: str
-    sha256: str
+    version: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,14 +172,16 @@ def _update(config: Path) -> None:
 
 def _download(pin: Pin, config: Path, into: Path) -> Package:
     wanted = f"{pin.name}={pin.version}"
-    found = _show(config, wanted)
+    found = _show(config, wanted) if pin.version else {}
     if not found:
         wanted = f"{pin.name}/{pin.suite}"
         found = _show(config, wanted)
         if not found:
             raise BuildError(f"{pin.suite} has no package {pin.name}: pin another suite in the .toml file")
     version, sha256, size = found["Version"], found["SHA256"], int(found["Size"])
-    if version != pin.version:
+    if not pin.version:
+        pass
+    elif version != pin.version:
         _shout(
             f"{pin.suite} no longer has the pinned {pin.name} {pin.version}.\n"
             f"Taking the newest that it has, {version}: signed by Debian, but not what was tested."
@@ -224,7 +229,7 @@ def _cached(pin: Pin, into: Path) -> Path:
 
 def _is_cached(pin: Pin, into: Path) -> bool:
     file = _cached(pin, into)
-    return file.exists() and _sha256(file) == pin.sha256
+    return pin.sha256 != "" and file.exists() and _sha256(file) == pin.sha256
 
 
 def _sha256(file: Path) -> str:

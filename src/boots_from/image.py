@@ -11,7 +11,7 @@ import os
 from boots_from import boot_script, chain_url
 from boots_from.errors import TemplateError, UrlError
 
-SLOT_SIZE = 4096  # bytes
+SLOT_SIZE = 8192  # bytes
 
 # One on ISO 9660 (BIOS's initrd, and for tools that copy files), one on the ESP (UEFI).
 SLOT_COPIES = 2

@@ -4,26 +4,35 @@ A machine is QEMU with software emulation. Its console is the serial port, to wh
 here copies what it shows on the screen.
 """
 
+import fcntl
+import json
 import re
 import shutil
+import socket
 import subprocess
+import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+
+import pyte
 
 from template import archive
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOGS = CHECKOUT / "build" / "boot-logs"
-PINS = Path(__file__).with_name("machines.toml")
+WIDTH, HEIGHT = 80, 25  # of the screen that everything has to fit on
+MACHINES = Path(__file__).with_name("machines.toml")
+SERVERS = Path(__file__).with_name("servers.toml")
 
 # A machine that says one of these will not boot from the image any more: no need to wait for the time-out.
 GIVEN_UP = re.compile(
     r"No bootable device|No bootable option or device was found|Failed to load ldlinux\.c32|Could not find kernel image"
     r"|isolinux\.bin missing or corrupt|Image checksum error|Boot failed: not a bootable disk|UEFI Interactive Shell"
-    r"|>>Start (?:PXE|HTTP)|could not boot from|Synchronous Exception|X64 Exception"
+    r"|>>Start (?:PXE|HTTP)|could (?:not|NOT) boot|Synchronous Exception|X64 Exception"
 )
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>A-Z])|[\x00\x08\x0f]")
 
@@ -85,19 +94,25 @@ def _unpacked(root: Path, qemu: str) -> tuple[str, ...]:
     return (str(root / "usr/bin" / qemu), "-L", str(root / "usr/share/qemu"))
 
 
-def unpack_machines() -> Path:
-    """Fetch and unpack QEMU and UEFI for RISC-V and LoongArch, once; return where they lie.
+def unpack(pins: Path) -> Path:
+    """Fetch and unpack what Debian 12 can't simply install, once; return where it lies.
+
+    Args:
+        pins: a TOML file beside this one, which says what and why.
 
     Raises:
-        BuildError: they can't be had.
+        BuildError: it can't be had.
     """
-    root = CHECKOUT / "build" / "machines"
-    stamp = root / "pins.toml"
-    if not stamp.exists() or stamp.read_bytes() != PINS.read_bytes():
-        shutil.rmtree(root, ignore_errors=True)
-        for package in archive.fetch(archive.load_pins(PINS), CHECKOUT / "build" / "packages"):
-            archive.unpack(package, root)
-        shutil.copyfile(PINS, stamp)
+    root = CHECKOUT / "build" / pins.stem
+    stamp = root / pins.name
+    root.parent.mkdir(exist_ok=True)
+    with root.with_suffix(".lock").open("w") as held:  # the first of several workers does it
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_bytes() != pins.read_bytes():
+            shutil.rmtree(root, ignore_errors=True)
+            for package in archive.fetch(archive.load_pins(pins), CHECKOUT / "build" / "packages"):
+                archive.unpack(package, root)
+            shutil.copyfile(pins, stamp)
     return root
 
 
@@ -146,7 +161,15 @@ class Machine:
     """A running machine; a context manager that ends it."""
 
     def __init__(
-        self, firmware: Firmware, media: list[str], work: Path, name: str, network: tuple[str, ...] = USER_NETWORK
+        self,
+        firmware: Firmware,
+        media: list[str],
+        work: Path,
+        name: str,
+        network: Iterable[str] = USER_NETWORK,
+        *,
+        enter: Iterable[str] = (),
+        links_down: Iterable[str] = (),
     ) -> None:
         """Power the machine on.
 
@@ -156,22 +179,55 @@ class Machine:
             work: a directory for its own copy of the UEFI variables.
             name: names the console's log file.
             network: QEMU's arguments for its network cards.
+            enter: the words that run a command where the network is.
+            links_down: names of the network cards that are unplugged from the start.
         """
         self.firmware = firmware
         self.console = ""
+        self.banner = 0.0  # seconds from power on to iPXE's banner, for who waited for it
+        self._raw = b""
+        self._sockets = tempfile.TemporaryDirectory(prefix="qmp-")  # a socket's path is at most 107 bytes
+        self._socket = Path(self._sockets.name, "monitor")
         self._changed = threading.Condition()
         self._ended = False
         LOGS.mkdir(parents=True, exist_ok=True)
         self._log = (LOGS / f"{name}.log").open("wb")
         self.started = time.monotonic()
         self._process = subprocess.Popen(
-            [*firmware.command, *self._pflash(work), *media, *network, *self._ports()],
+            [*enter, *firmware.command, *self._pflash(work), *media, *network, *self._ports()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        self._connect()
+        for card in links_down:
+            self.monitor("set_link", name=card, up=False)
+        self.monitor("cont")
+
+    def _connect(self) -> None:
+        """Connect to QEMU's monitor (QMP, see QEMU's interop/qmp-spec)."""
+        self._monitor = socket.socket(socket.AF_UNIX)
+        while True:
+            try:
+                self._monitor.connect(str(self._socket))
+                break
+            except (FileNotFoundError, ConnectionRefusedError):
+                if self._process.poll() is not None:
+                    raise self._error("did not start") from None
+                time.sleep(0.01)
+        self._replies = self._monitor.makefile("r")
+        self._replies.readline()
+        self.monitor("qmp_capabilities")
+
+    def monitor(self, command: str, **arguments: object) -> None:
+        """Give QEMU's monitor a command; raise AssertionError if it refuses."""
+        self._monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
+        reply: dict[str, object] = {"event": ""}
+        while "event" in reply:
+            reply = json.loads(self._replies.readline())
+        assert "return" in reply, reply
 
     def _pflash(self, work: Path) -> list[str]:
         arguments = []
@@ -189,8 +245,8 @@ class Machine:
     def _ports(self) -> list[str]:
         return [
             "-accel", "tcg", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
-            # A machine that resets itself has failed.
-            "-no-reboot",
+            # A machine that resets itself has failed. -S: it starts when its links are as they should be.
+            "-no-reboot", "-S", "-qmp", f"unix:{self._socket},server=on,wait=off",
         ]  # fmt: skip
 
     def _read(self) -> None:
@@ -199,14 +255,20 @@ class Machine:
             self._log.write(chunk)
             self._log.flush()
             with self._changed:
-                self.console += _ESCAPES.sub("", chunk.decode("utf-8", "replace"))
+                self._raw += chunk
+                self.console = _ESCAPES.sub("", self._raw.decode("utf-8", "replace"))
                 self._changed.notify_all()
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
-    def wait_for(self, text: str, seconds: float) -> float:
+    def wait_for(self, text: str, seconds: float, *, may_fail: bool = False) -> float:
         """Wait until the console shows `text`; return the seconds since power on.
+
+        Args:
+            text: what to wait for.
+            seconds: how long, from now.
+            may_fail: whether the machine is meant to give up, so that this is not an error.
 
         Raises:
             BootError: it doesn't in that time, the machine gave up, or it ended.
@@ -214,13 +276,39 @@ class Machine:
         end = time.monotonic() + seconds
         with self._changed:
             while text not in self.console:
-                if gave_up := GIVEN_UP.search(self.console):
+                if not may_fail and (gave_up := GIVEN_UP.search(self.console)):
                     raise self._error(f'said "{gave_up[0]}" before "{text}"')
                 if self._ended:
                     raise self._error(f'ended before "{text}"')
                 if not self._changed.wait(end - time.monotonic()):
                     raise self._error(f'did not show "{text}" in {seconds:.0f} s')
         return time.monotonic() - self.started
+
+    def shows_shell(self, seconds: float) -> str:
+        """Wait for iPXE's shell after a failure and return the screen, its lines joined as they wrap.
+
+        A line of all 80 columns goes on in the next: BIOS breaks words there.
+
+        Raises:
+            BootError: the shell does not come in that time.
+        """
+        self.wait_for("iPXE> ", seconds, may_fail=True)
+        return "".join(line if len(line) == WIDTH else line + "\n" for line in self.screen())
+
+    def screen(self) -> list[str]:
+        """Return what stands on an 80x25 screen now: its lines, without trailing spaces or empty ones at the end."""
+        terminal = pyte.Screen(WIDTH, HEIGHT)
+        pyte.ByteStream(terminal).feed(self._raw)
+        lines = [line.rstrip() for line in terminal.display]
+        while lines and not lines[-1]:
+            lines.pop()
+        return lines
+
+    def enter_text(self, text: str) -> None:
+        """Type at the serial console."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(text.encode())
+        self._process.stdin.flush()
 
     def _error(self, what: str) -> BootError:
         lines = [line for line in self.console.splitlines() if line.strip()]
@@ -236,6 +324,9 @@ class Machine:
         self._process.kill()
         self._process.wait()
         self._reader.join()
+        self._replies.close()
+        self._monitor.close()
+        self._sockets.cleanup()
         for stream in (self._process.stdin, self._process.stdout, self._log):
             if stream:
                 stream.close()

@@ -50,7 +50,7 @@ class Archive:
         sha256 = hashlib.sha256(content).hexdigest()
         index = f"{control}Filename: pool/{deb.name}\nSize: {len(content)}\nSHA256: {sha256}\n"
         self._sign(index.encode())
-        return Pin(name, version, SUITE, sha256)
+        return Pin(name, SUITE, version, sha256)
 
     def _sign(self, index: bytes) -> None:
         suite = self.root / "dists" / SUITE
@@ -127,16 +127,24 @@ def test_takes_the_newest_when_the_pinned_is_gone_and_says_so(
     assert "Taking the newest that it has, 2.0" in warning
 
 
+def test_takes_what_the_suite_has_when_nothing_is_pinned(
+    served: Archive, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    new = served.publish("firmware", "2.0")
+    assert get(served, Pin("firmware", SUITE), tmp_path / "into").sha256 == new.sha256
+    assert capfd.readouterr().err == ""
+
+
 def test_same_version_with_other_content_is_refused(served: Archive, tmp_path: Path) -> None:
     pin = served.publish("firmware", "1.0")
     with pytest.raises(BuildError, match=r"teststable has another firmware 1\.0 than the pinned one"):
-        get(served, Pin(pin.name, pin.version, pin.suite, "0" * 64), tmp_path / "into")
+        get(served, Pin(pin.name, pin.suite, pin.version, "0" * 64), tmp_path / "into")
 
 
 def test_unknown_package(served: Archive, tmp_path: Path) -> None:
     served.publish("firmware", "1.0")
     with pytest.raises(BuildError, match=r"teststable has no package other: pin another suite"):
-        get(served, Pin("other", "1.0", SUITE, "0" * 64), tmp_path / "into")
+        get(served, Pin("other", SUITE, "1.0", "0" * 64), tmp_path / "into")
 
 
 @pytest.mark.parametrize("damage", [lambda deb: deb[:-100], lambda deb: deb[:-1] + bytes([deb[-1] ^ 1]), lambda _: b""])

@@ -123,7 +123,9 @@ def test_full_disk(tmp_path: Path) -> None:
 
 
 def test_read_only_directory(tmp_path: Path) -> None:
-    script = 'echo old > boots-from.iso; mount -o remount,bind,ro "$PWD"; "$@" && exit 9; status=$?; ls -A; exit $status'
+    script = (
+        'echo old > boots-from.iso; mount -o remount,bind,ro "$PWD"; "$@" && exit 9; status=$?; ls -A; exit $status'
+    )
     result = on_tmpfs(tmp_path, "size=20m", script)
     assert result.stderr == (
         "boots-from: can't write boots-from.iso in this directory: read-only file system; "

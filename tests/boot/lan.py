@@ -1,0 +1,209 @@
+"""LANs of a test's own: a network namespace with a tap for each network card, and real servers.
+
+Segment N is the LAN that the machine's card N is plugged into. Its host side is 10.0.N.1 (and
+fd00:0:0:N::1), where dnsmasq is DHCP, DNS and TFTP at once. Nothing leaves the namespace. Root makes
+it directly; others get the same inside a user namespace.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+from tests.namespaces import unshare
+
+NAME = "bty-server"  # what every segment's DNS resolves, to its own host side
+
+
+class Process:
+    """A server that runs until it is stopped; what it prints goes to a file."""
+
+    def __init__(self, command: list[str], log: Path) -> None:
+        """Start it."""
+        self.log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+
+    def wait_for(self, pattern: str, seconds: float = 15) -> "Process":
+        """Wait until it has printed a line that matches; raise AssertionError if it doesn't."""
+        end = time.monotonic() + seconds
+        while not re.search(pattern, self.log.read_text(errors="replace")):
+            assert self._process.poll() is None, f"server ended: {self.log.read_text()}"
+            assert time.monotonic() < end, f"server did not start: {self.log.read_text()}"
+            time.sleep(0.02)
+        return self
+
+    def stop(self) -> None:
+        """End it, gently at first."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(3)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._process.wait()
+
+
+class Lan:
+    """The namespace; a context manager that ends everything in it."""
+
+    def __init__(self, work: Path, servers: Path) -> None:
+        """Make an empty one, with its files below `work` and its servers' programs below `servers`."""
+        self.work = work
+        self.www = work / "www"  # what nginx serves
+        self.www.mkdir()
+        self._programs = servers
+        self.cards: list[str] = []  # QEMU's arguments for the machine's network cards
+        self.links_down: list[str] = []  # QEMU's names of the cards that are unplugged
+        self._servers: list[Process] = []
+        holder = [*unshare("net"), "sh", "-c", "ip link set lo up && echo ready && exec sleep infinity"]
+        self._holder = subprocess.Popen(holder, stdout=subprocess.PIPE)
+        assert self._holder.stdout is not None
+        assert self._holder.stdout.readline() == b"ready\n"
+        user = [] if os.geteuid() == 0 else ["--preserve-credentials", "--user"]
+        self.enter = ["nsenter", f"--target={self._holder.pid}", *user, "--net"]
+
+    def run(self, *command: str) -> str:
+        """Run a command inside and return what it prints."""
+        return subprocess.run([*self.enter, *command], check=True, capture_output=True, text=True).stdout
+
+    def start(self, *command: str | Path, name: str) -> Process:
+        """Start a server inside, which ends with the LAN."""
+        process = Process([*self.enter, *map(str, command)], self.work / f"{name}.log")
+        self._servers.append(process)
+        return process
+
+    def segment(
+        self,
+        *,
+        dhcp: bool = True,
+        answers_after: int = 0,
+        dns: bool = True,
+        router: str | None = "self",
+        ipv4: bool = True,
+        ipv6: str = "",
+        card: str = "virtio-net-pci",
+        plugged: bool = True,
+        spanning_tree: bool = False,
+        options: tuple[str, ...] = (),
+    ) -> int:
+        """Add a LAN segment and the card that is plugged into it; return its number.
+
+        Args:
+            dhcp: whether anything answers DHCP.
+            answers_after: seconds until DHCP answers.
+            dns: whether DHCP names a DNS server.
+            router: "self", the address of one, or None for no router.
+            ipv4: whether there is IPv4 at all.
+            ipv6: "", "slaac" or "dhcpv6".
+            card: QEMU's model of the network card.
+            plugged: whether the card has a link; only e1000e can lack one.
+            spanning_tree: whether the switch holds the port for 30 s after its link comes up.
+            options: more of dnsmasq's.
+        """
+        number = len(self.cards) // 4
+        tap, host = f"tap{number}", f"10.0.{number}.1"
+        self.run("ip", "tuntap", "add", "dev", tap, "mode", "tap")
+        port = tap
+        if spanning_tree:
+            port = f"br{number}"
+            self.run("ip", "link", "add", port, "type", "bridge", "stp_state", "1", "forward_delay", "1500")
+            self.run("ip", "link", "set", tap, "master", port)
+            self.run("ip", "link", "set", tap, "up")
+        if ipv4:
+            self.run("ip", "address", "add", f"{host}/24", "dev", port)
+        if ipv6:
+            self.run("ip", "address", "add", f"fd00:0:0:{number}::1/64", "dev", port, "nodad")
+        self.run("ip", "link", "set", port, "up")
+        self.cards += ["-netdev", f"tap,id=lan{number},ifname={tap},script=no,downscript=no"]
+        self.cards += ["-device", f"{card},id=card{number},netdev=lan{number},mac={self.mac(number)},romfile="]
+        if not plugged:
+            self.links_down.append(f"card{number}")
+        if dhcp:
+            self._dnsmasq(number, port, answers_after, dns, router, ipv4, ipv6, options)
+        return number
+
+    def _dnsmasq(
+        self,
+        number: int,
+        port: str,
+        answers_after: int,
+        dns: bool,
+        router: str | None,
+        ipv4: bool,
+        ipv6: str,
+        options: tuple[str, ...],
+    ) -> None:
+        host = f"10.0.{number}.1"
+        command = [
+            "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--user=root", "--group=root", "--no-hosts", "--no-resolv",
+            "--pid-file=", f"--dhcp-leasefile={self.work}/leases{number}", "--log-dhcp", "--log-queries",
+            f"--interface={port}", "--bind-interfaces", "--except-interface=lo", "--local-ttl=60",
+        ]  # fmt: skip
+        if ipv4:
+            command += [f"--dhcp-range=10.0.{number}.100,10.0.{number}.199,1h", f"--address=/{NAME}/{host}"]
+            if router != "self":
+                command.append(f"--dhcp-option=option:router{',' + router if router else ''}")
+            if not dns:
+                command.append("--dhcp-option=option:dns-server")
+        if ipv6:
+            prefix = f"fd00:0:0:{number}"
+            range6 = f"{prefix}::,ra-only" if ipv6 == "slaac" else f"{prefix}::100,{prefix}::1ff,64"
+            command += ["--enable-ra", f"--dhcp-range={range6}", f"--address=/{NAME}/{prefix}::1"]
+        if answers_after:
+            command.append(f"--dhcp-reply-delay={answers_after}")
+        self.start(*command, *options, name=f"dnsmasq{number}").wait_for("started, version")
+
+    @staticmethod
+    def mac(number: int) -> str:
+        """Return the address of card `number`."""
+        return f"52:54:00:00:00:{number + 1:02x}"
+
+    def http(self, more: str = "") -> None:
+        """Start nginx on port 80 of every segment; `more` is put inside its server block."""
+        config = self.work / "nginx.conf"
+        config.write_text(f"""\
+daemon off; master_process off; worker_processes 1; user root; pid {self.work}/nginx.pid; error_log stderr notice;
+events {{ }}
+http {{
+    log_format request '$request_uri|$http_user_agent|$status|$remote_addr';
+    access_log {self.work}/access.log request;
+    client_body_temp_path {self.work}/t1; proxy_temp_path {self.work}/t2; fastcgi_temp_path {self.work}/t3;
+    uwsgi_temp_path {self.work}/t4; scgi_temp_path {self.work}/t5;
+    server {{
+        listen 80; listen [::]:80;
+        root {self.www};
+        {more}
+    }}
+}}
+""")
+        nginx = self._programs / "usr/sbin/nginx"
+        self.start(nginx, "-c", config, "-p", self.work, "-e", "stderr", name="nginx").wait_for("using the .* event")
+
+    def faulty(self, content: str, kind: str) -> Process:
+        """Start a server on port 8080 that does one thing wrong: see faulty_server.py."""
+        file = self.work / "faulty.txt"
+        file.write_text(content)
+        script = Path(__file__).with_name("faulty_server.py")
+        return self.start(sys.executable, script, "8080", file, *kind.split(), name="faulty").wait_for("ready")
+
+    def requests(self) -> list[list[str]]:
+        """Return nginx's requests so far: URI, user agent, status, client."""
+        log = self.work / "access.log"
+        return [line.split("|") for line in log.read_text().splitlines()] if log.exists() else []
+
+    def __enter__(self) -> "Lan":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for server in reversed(self._servers):
+            server.stop()
+        self._holder.kill()
+        self._holder.wait()
+        assert self._holder.stdout is not None
+        self._holder.stdout.close()

@@ -1,0 +1,112 @@
+"""The card that reaches the server is found, soon, whatever hangs on the others."""
+
+import secrets
+
+import pytest
+
+from tests.boot.conftest import Boot
+from tests.boot.lan import Lan
+from tests.boot.machine import BIOS, UEFI, Machine
+
+URL = "http://bty-server/boot?mac=${mac}"
+
+
+def serve(lan: Lan) -> str:
+    """Serve a script that shows a nonce and what it sees of the machine; return the nonce."""
+    nonce = secrets.token_hex(8)
+    shown = "mac=${mac} netX=${netX/mac} ip=${ip} ip6=${ip6} cwuri=${cwuri}"
+    (lan.www / "boot").write_text(f"#!ipxe\necho {nonce} {shown} end\nsleep 600\n")
+    lan.http()
+    return nonce
+
+
+def seen(booted: Machine, nonce: str, seconds: float) -> dict[str, str]:
+    """Wait for the server's script; return what it saw, and assert that it came in time after the banner."""
+    came = booted.wait_for(nonce, seconds + 20) - booted.banner
+    print(f"{came:.1f} s from the banner to the server's script")
+    booted.wait_for(" end", 5)
+    assert came <= seconds
+    line = booted.console.partition(nonce)[2].partition(" end")[0].replace("\r", "").replace("\n", "")
+    return dict(word.partition("=")[::2] for word in line.split())
+
+
+def silent(lan: Lan) -> None:
+    lan.segment(dhcp=False)
+
+
+def unplugged(lan: Lan) -> None:
+    lan.segment(card="e1000e", plugged=False)
+
+
+def no_way_to_the_server(lan: Lan) -> None:
+    lan.segment(router="10.0.0.254", options=("--address=/bty-server/10.99.0.1",))
+
+
+def good(lan: Lan) -> None:
+    lan.segment()
+
+
+# What the machine's cards are plugged into; the seconds from the banner to the server's script.
+LANS = {
+    "one card": ([good], 3.6),
+    "two silent cards first": ([silent, silent, good], 14),
+    "two unplugged cards first": ([unplugged, unplugged, good], 12),
+    "a card with DHCP but no server first": ([no_way_to_the_server, good], 8),
+    "three cards, the first is good": ([good, silent, silent], 3.6),
+    "three cards, the second is good": ([silent, good, silent], 9),
+    "three cards, the last is good, the first has DHCP": ([no_way_to_the_server, silent, good], 14),
+}
+
+
+@pytest.mark.parametrize("name", LANS)
+def test_finds_the_card(lan: Lan, boot: Boot, name: str) -> None:
+    segments, seconds = LANS[name]
+    for segment in segments:
+        segment(lan)
+    nonce = serve(lan)
+    number = segments.index(good)
+    saw = seen(boot(URL), nonce, seconds)
+    # What servers look machines up by names the card that fetched.
+    address = saw.pop("ip")
+    mac = lan.mac(number)
+    assert saw.pop("cwuri") == f"http://bty-server/boot?mac={mac}"
+    assert saw == {"mac": mac, "netX": mac, "ip6": saw["ip6"]}
+    ((path, agent, status, client),) = lan.requests()
+    assert (path, status, client) == (f"/boot?mac={mac}", "200", address)
+    assert agent.startswith("iPXE/2.")
+
+
+SLOW_LANS = {
+    "DHCP answers after 12 s": ({"answers_after": 12}, 40),
+    "spanning tree holds the port for 30 s": ({"spanning_tree": True}, 60),
+    "IPv6 only, SLAAC": ({"ipv4": False, "ipv6": "slaac"}, 10),
+    "IPv6 only, DHCPv6": ({"ipv4": False, "ipv6": "dhcpv6"}, 10),
+    # Every name has an IPv6 address, too, at which nobody answers.
+    "IPv6 is broken": ({"ipv6": "slaac", "options": ("--address=/bty-server/fd00:0:0:0::dead",)}, 4),
+    "IPv6's DNS is dead": ({"ipv6": "slaac", "options": ("--dhcp-option=option6:dns-server,[fd00:0:0:0::dead]",)}, 4),
+}
+
+
+@pytest.mark.parametrize("name", SLOW_LANS)
+def test_boots_on(lan: Lan, boot: Boot, name: str) -> None:
+    segment, seconds = SLOW_LANS[name]
+    lan.segment(**segment)
+    nonce = serve(lan)
+    seen(boot(URL), nonce, seconds)
+
+
+@pytest.mark.parametrize("firmware", [UEFI, BIOS], ids=lambda firmware: firmware.name, indirect=True)
+def test_boots_from_an_ipv6_literal(lan: Lan, boot: Boot) -> None:
+    lan.segment(ipv6="slaac")
+    nonce = serve(lan)
+    seen(boot("http://[fd00::1]/boot"), nonce, 4)
+
+
+def test_slow_server_behind_the_second_card(lan: Lan, boot: Boot) -> None:
+    """It takes longer than the quick round waits; the round after it does not run through DHCP again."""
+    lan.segment(dhcp=False)
+    lan.segment()
+    nonce = secrets.token_hex(8)
+    lan.faulty(f"#!ipxe\necho {nonce}\nsleep 600\n", "slow 4")
+    booted = boot("http://10.0.1.1:8080/boot")
+    assert booted.wait_for(nonce, 40) - booted.banner <= 20
