@@ -6,8 +6,8 @@ works around was found by booting; tests/boot holds it.
 Rounds over the network cards. The quick one skips what does not answer at once, so that a card that
 works is found in seconds whatever hangs on the others. Where there are several, the next one gives a
 slow server more time on those that have an address. The patient one waits as long as a slow LAN
-needs: links, spanning tree, a DHCP server that answers late. Then the script says what it tried and
-leaves the machine to the operator.
+needs: links, spanning tree (30 s with the timers of IEEE 802.1D), a DHCP server that answers late.
+Then the script says what it tried and leaves the machine to the operator.
 """
 
 from boots_from.chain_url import ChainUrl
@@ -42,6 +42,7 @@ echo {shown}
 ifopen ||
 isset ${{net0/mac}} || goto nocard
 clear reached ||
+clear linked ||
 set round quick
 set link 4000
 # With one card there is nothing to hurry to.
@@ -56,6 +57,7 @@ iseq ${{round}} address && goto address ||
 set why${{i}} no link: look at cable and switch port
 iflinkwait --timeout ${{link}} ${{c}} || goto unplugged
 set why${{i}} no answer to DHCP: look at VLAN and server
+set linked yes
 iseq ${{round}} quick || goto patient
 # A quick round over a name's IPv4 address: an address in dns6 that is none hides IPv6's resolver.
 {quick}
@@ -95,6 +97,11 @@ iseq ${{round}} patient && goto failed ||
 iseq ${{round}}/${{stall}} quick/1500 && set round address || set round patient
 set link 10000
 set stall 12000
+isset ${{reached}} && goto round ||
+isset ${{linked}} || goto round
+# A real card's link drops when it is closed: it has to stay open while the switch makes up its mind.
+ifopen ||
+prompt --timeout 30000 No address: waiting 30 s for the switch (spanning tree); a key skips this ||
 goto round
 
 :run

@@ -13,8 +13,11 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+import trustme
+
 from tests.namespaces import unshare
 
+IQN = "iqn.2004-01.example.boots-from:disk"
 NAME = "bty-server"  # what every segment's DNS resolves, to its own host side
 
 
@@ -59,12 +62,16 @@ class Lan:
         self.cards: list[str] = []  # QEMU's arguments for the machine's network cards
         self.links_down: list[str] = []  # QEMU's names of the cards that are unplugged
         self._servers: list[Process] = []
-        holder = [*unshare("net"), "sh", "-c", "ip link set lo up && echo ready && exec sleep infinity"]
+        # Its own /run, for servers whose sockets and locks have fixed places, and the user that rpcbind wants.
+        passwd = work / "passwd"
+        passwd.write_text("root:x:0:0::/root:/bin/sh\n_rpc:x:0:0::/:/bin/sh\n")
+        script = "ip link set lo up && mount -t tmpfs none /run && mount --bind $0 /etc/passwd && echo ready"
+        holder = [*unshare("net", "mount"), "sh", "-c", f"{script} && exec sleep infinity", str(passwd)]
         self._holder = subprocess.Popen(holder, stdout=subprocess.PIPE)
         assert self._holder.stdout is not None
         assert self._holder.stdout.readline() == b"ready\n"
         user = [] if os.geteuid() == 0 else ["--preserve-credentials", "--user"]
-        self.enter = ["nsenter", f"--target={self._holder.pid}", *user, "--net"]
+        self.enter = ["nsenter", f"--target={self._holder.pid}", *user, "--net", "--mount"]
 
     def run(self, *command: str) -> str:
         """Run a command inside and return what it prints."""
@@ -138,11 +145,19 @@ class Lan:
         options: tuple[str, ...],
     ) -> None:
         host = f"10.0.{number}.1"
+        leases = f"--dhcp-leasefile={self.work}/leases{number}"
         command = [
-            "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--user=root", "--group=root", "--no-hosts", "--no-resolv",
-            "--pid-file=", f"--dhcp-leasefile={self.work}/leases{number}", "--log-dhcp", "--log-queries",
-            f"--interface={port}", "--bind-interfaces", "--except-interface=lo", "--local-ttl=60",
-        ]  # fmt: skip
+            "dnsmasq",
+            "--no-daemon",
+            "--conf-file=/dev/null",
+            "--user=root",
+            "--group=root",
+            "--pid-file=",
+            leases,
+        ]
+        command += ["--no-hosts", "--no-resolv", "--local-ttl=60", "--log-dhcp", "--log-queries"]
+        command += [f"--interface={port}", "--bind-dynamic", "--except-interface=lo"]
+        command += ["--enable-tftp", f"--tftp-root={self.www}"]
         if ipv4:
             command += [f"--dhcp-range=10.0.{number}.100,10.0.{number}.199,1h", f"--address=/{NAME}/{host}"]
             if router != "self":
@@ -182,6 +197,66 @@ http {{
 """)
         nginx = self._programs / "usr/sbin/nginx"
         self.start(nginx, "-c", config, "-p", self.work, "-e", "stderr", name="nginx").wait_for("using the .* event")
+
+    def https(self, certificate: trustme.LeafCert) -> str:
+        """Return what makes `http()` listen on port 443 too, with this certificate."""
+        file = self.work / "server.pem"
+        certificate.private_key_and_cert_chain_pem.write_to_path(file)
+        return f"listen 443 ssl; listen [::]:443 ssl; ssl_certificate {file}; ssl_certificate_key {file};"
+
+    def nfs(self, export: Path) -> None:
+        """Export a directory over NFS v3, under its own path."""
+        config = self.work / "ganesha.conf"
+        config.write_text(f"""\
+NFS_CORE_PARAM {{
+    Protocols = 3; NFS_Port = 2049; MNT_Port = 20048; mount_path_pseudo = false;
+    Enable_NLM = false; Enable_RQUOTA = false; Plugins_Dir = "{self._library("ganesha/libfsalvfs.so").parent}";
+}}
+NFSV4 {{ UseGetpwnam = true; Graceless = true; }}
+EXPORT {{
+    Export_Id = 1; Path = {export}; Pseudo = /export; Access_Type = RO; Squash = None; SecType = sys;
+    Transports = TCP; PrivilegedPort = false; FSAL {{ Name = VFS; }}
+}}
+""")
+        self._start_unpacked("sbin/rpcbind", "-f", name="rpcbind")
+        while not Path(f"/proc/{self._holder.pid}/root/run/rpcbind.sock").exists():
+            time.sleep(0.02)
+        log = self.work / "ganesha.log"
+        log.touch()
+        pid_file = self.work / "ganesha.pid"
+        server = self._start_unpacked(
+            "usr/bin/ganesha.nfsd", "-F", "-L", log, "-f", config, "-p", pid_file, name="nfsd"
+        )
+        server.log = log
+        server.wait_for("NFS SERVER INITIALIZED")
+
+    def iscsi(self, address: str, disk: Path) -> None:
+        """Serve a disk image as LUN 1 of the target IQN (LUN 0 is tgt's controller)."""
+        self._start_unpacked("usr/sbin/tgtd", "-f", "--iscsi", f"portal={address}:3260", name="tgtd")
+        self._tgtadm("--mode=target", "--op=new", "--tid=1", f"--targetname={IQN}")
+        self._tgtadm("--mode=logicalunit", "--op=new", "--tid=1", "--lun=1", f"--backing-store={disk}")
+        self._tgtadm("--mode=target", "--op=bind", "--tid=1", "--initiator-address=ALL")
+
+    def _tgtadm(self, *words: str) -> None:
+        command = [*self.enter, *self._unpacked("usr/sbin/tgtadm"), "--lld=iscsi", *words]
+        for _ in range(100):  # until tgtd listens
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            if result.returncode == 0:
+                return
+            time.sleep(0.1)
+        raise AssertionError(result.stderr)
+
+    def _start_unpacked(self, program: str, *arguments: str | Path, name: str) -> Process:
+        return self.start(*self._unpacked(program), *arguments, name=name)
+
+    def _unpacked(self, program: str) -> list[str]:
+        """Return the words that run an unpacked program with its unpacked libraries."""
+        names = ("libganesha_nfsd.so", "libntirpc.so.4.3", "libwrap.so.0")
+        libraries = ":".join(str(self._library(name).parent) for name in names)
+        return ["env", f"LD_LIBRARY_PATH={libraries}", str(self._programs / program)]
+
+    def _library(self, name: str) -> Path:
+        return next(self._programs.rglob(name))
 
     def faulty(self, content: str, kind: str) -> Process:
         """Start a server on port 8080 that does one thing wrong: see faulty_server.py."""

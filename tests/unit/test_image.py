@@ -19,12 +19,12 @@ def slot_offsets() -> list[int]:
 
 def boot_url(script: bytes) -> str:
     """Return the URL that a script boots from: the word before "|| goto failed" on the boot command's line."""
-    (found,) = re.findall(rb"^(?:chain|sanboot) .*?(\S+) \|\| goto failed$", script, re.MULTILINE)
+    (found,) = re.findall(rb"^(?:imgselect|sanboot) .*?(\S+) && goto \w+ \|\|$", script, re.MULTILINE)
     return bytes(found).decode()
 
 
 def test_slot_is_a_script_of_its_size() -> None:
-    assert len(image.SLOT) == image.SLOT_SIZE == 4096
+    assert len(image.SLOT) == image.SLOT_SIZE == 8192
     assert image.SLOT.startswith(b"#!ipxe\n")
     assert image.SLOT.isascii()
     assert len(slot_offsets()) == image.SLOT_COPIES
@@ -51,7 +51,7 @@ def test_image_differs_from_the_template_in_the_slots_alone(url: str) -> None:
 def test_scripts_say_nothing_of_user_information(url: str) -> None:
     parsed = chain_url.parse(url)
     for line in image.script_for(parsed).decode().splitlines():
-        if not line.startswith(("chain ", "sanboot ")):
+        if not line.startswith(("imgselect ", "sanboot ")):
             assert parsed.url == parsed.public or parsed.url not in line
 
 
@@ -62,7 +62,7 @@ def test_same_url_same_bytes() -> None:
 def longest(prefix: str) -> str:
     """Return the longest URL that starts so and fits, by what the refusal itself says."""
     with pytest.raises(UrlError) as refused:
-        boots_from.bake(prefix + "x" * 5000)
+        boots_from.bake(prefix + "x" * 9000)
     limit = re.search(r"use at most (\d+) bytes", str(refused.value))
     assert limit
     return prefix.ljust(int(limit[1]), "x")
@@ -102,7 +102,7 @@ def test_damaged_template_is_refused(damaged: bytes) -> None:
 
 def test_script_longer_than_the_slot_is_refused() -> None:
     image.fill(TEMPLATE, b"x" * image.SLOT_SIZE)
-    with pytest.raises(ValueError, match="script of 4097 bytes for a slot of 4096"):
+    with pytest.raises(ValueError, match="script of 8193 bytes for a slot of 8192"):
         image.fill(TEMPLATE, b"x" * (image.SLOT_SIZE + 1))
 
 
