@@ -12,11 +12,14 @@ export BOOTS_FROM_URL = $(value URL)
 TEMPLATE := src/boots_from/template.iso
 PYTHON := .venv/bin/python
 
-.PHONY: help iso url-given template machines test lint unit boot bench dist clean
+.PHONY: help iso url-given template machines test test-all soak screens lint unit boot bench dist clean
 
 help:
 	@echo "make iso URL='http://bootserver/boot'   write ./boots-from.iso; sets up what is missing"
 	@echo "make test       install what the tests need, and run them all"
+	@echo "make test-all   the same, with the slow combinations too"
+	@echo "make soak       boot fifty times in a row"
+	@echo "make screens    make the pictures in docs/screens again, from real boots"
 	@echo "make lint       ruff and mypy"
 	@echo "make unit       the tests that boot no machine: seconds"
 	@echo "make boot       boot every machine from every medium"
@@ -60,7 +63,16 @@ lint: .venv/tools-installed
 
 # Two at a time: software emulation takes a core for each machine.
 test: lint machines
+	$(PYTHON) -m pytest -n 2 --durations 5 -m "not thorough"
+
+test-all: lint machines
 	$(PYTHON) -m pytest -n 2 --durations 5
+
+soak: machines
+	$(PYTHON) -m tests.boot.soak
+
+screens: machines
+	$(PYTHON) -m tests.boot.screens
 
 unit: machines
 	$(PYTHON) -m pytest tests/unit tests/template

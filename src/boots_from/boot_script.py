@@ -106,7 +106,7 @@ goto round
 
 :run
 imgstat
-echo boots-from: running it. If nothing follows, it is no boot program.
+echo boots-from: running it. If nothing follows, it is no boot program: a web page?
 imgexec || goto scriptfailed
 :ended
 echo boots-from: the server's script has ended: on to the next boot device
@@ -144,6 +144,7 @@ goto report
 isset ${{reached}} || goto shell
 {meanings}:shell
 echo iPXE's shell: "exit" tries again, "reboot" restarts, "help" lists its commands.
+iseq ${{platform}} pcbios && echo Keyboard dead? iPXE takes USB 3 ports from BIOS: reset, or type over serial/SOL. ||
 shell ||
 goto try
 """

@@ -13,6 +13,43 @@ from tests.boot.machine import BIOS, UEFI, Firmware, Machine
 
 Boot = Callable[..., Machine]
 
+# Only in "make test-all": slow, and the same on the other firmware, which always runs.
+THOROUGH = (
+    "test_boots_on[uefi-x86_64-spanning tree",
+    "test_boots_on[bios-DHCP answers after 12 s",
+    "test_boots_on[bios-IPv6 only, SLAAC",
+    "test_boots_on[uefi-x86_64-IPv6's DNS",
+    "test_finds_the_card[bios-two silent",
+    "test_finds_the_card[uefi-x86_64-two unplugged",
+    "test_finds_the_card[uefi-x86_64-three cards, the first",
+    "test_finds_the_card[bios-three cards, the second",
+    "test_finds_the_card[uefi-x86_64-three cards, the last",
+    "test_slow_server_behind_the_second_card[uefi",
+    "test_iscsi_after_a_failed_try[uefi",
+    "test_no_dhcp[uefi",
+    "test_three_cards_each_with_its_own_trouble_on_one_screen[uefi",
+    "test_server_not_there[bios-silent host",
+    "test_server_not_there[uefi-x86_64-404",
+    "test_server_not_there[uefi-x86_64-refused",
+    "test_server_is_faulty[bios-mute",
+    "test_server_is_faulty[uefi-x86_64-stalls",
+    "test_server_is_faulty[uefi-x86_64-status",
+    "test_server_is_faulty[bios-empty",
+    "test_server_is_faulty[uefi-x86_64-dies",
+    "test_script_that_ends_hands_over_to_the_next_boot_device[uefi-x86_64-exit 0",
+    "test_script_that_ends_hands_over_to_the_next_boot_device[bios-echo",
+    "test_menu_that_returns[uefi",
+    "test_redirects[uefi",
+    "test_url_of_the_greatest_length[uefi",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what only `make test-all` runs."""
+    for item in items:
+        if item.name.startswith(THOROUGH):
+            item.add_marker("thorough")
+
 
 @pytest.fixture
 def boot_server() -> Iterator[server.BootServer]:

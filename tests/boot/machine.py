@@ -184,6 +184,7 @@ class Machine:
         """
         self.firmware = firmware
         self.console = ""
+        self.shell_at = 0.0  # seconds from power on to iPXE's shell, likewise
         self.banner = 0.0  # seconds from power on to iPXE's banner, for who waited for it
         self._raw = b""
         self._sockets = tempfile.TemporaryDirectory(prefix="qmp-")  # a socket's path is at most 107 bytes
@@ -262,20 +263,21 @@ class Machine:
             self._ended = True
             self._changed.notify_all()
 
-    def wait_for(self, text: str, seconds: float, *, may_fail: bool = False) -> float:
+    def wait_for(self, text: str, seconds: float, *, may_fail: bool = False, times: int = 1) -> float:
         """Wait until the console shows `text`; return the seconds since power on.
 
         Args:
             text: what to wait for.
             seconds: how long, from now.
             may_fail: whether the machine is meant to give up, so that this is not an error.
+            times: how often the console has to show it.
 
         Raises:
             BootError: it doesn't in that time, the machine gave up, or it ended.
         """
         end = time.monotonic() + seconds
         with self._changed:
-            while text not in self.console:
+            while self.console.count(text) < times:
                 if not may_fail and (gave_up := GIVEN_UP.search(self.console)):
                     raise self._error(f'said "{gave_up[0]}" before "{text}"')
                 if self._ended:
@@ -292,7 +294,7 @@ class Machine:
         Raises:
             BootError: the shell does not come in that time.
         """
-        self.wait_for("iPXE> ", seconds, may_fail=True)
+        self.shell_at = self.wait_for("iPXE> ", seconds, may_fail=True)
         return "".join(line if len(line) == WIDTH else line + "\n" for line in self.screen())
 
     def screen(self) -> list[str]:
@@ -303,6 +305,11 @@ class Machine:
         while lines and not lines[-1]:
             lines.pop()
         return lines
+
+    def press(self, key: str) -> None:
+        """Press and release a key of the machine's keyboard, by QEMU's name for it."""
+        self.monitor("send-key", keys=[{"type": "qcode", "data": key}])
+        time.sleep(0.25)  # QEMU holds it for 0.1 s
 
     def enter_text(self, text: str) -> None:
         """Type at the serial console."""

@@ -1,0 +1,54 @@
+"""Boot many times in a row: python -m tests.boot.soak, which make soak runs."""
+
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import boots_from
+from tests.boot import machine
+from tests.boot.lan import Lan
+from tests.boot.machine import BIOS, UEFI, Firmware, Machine
+
+RUNS = ((BIOS, "http", 20), (UEFI, "http", 20), (BIOS, "nfs", 5), (UEFI, "nfs", 5))
+
+
+def boot(firmware: Firmware, transport: str, number: int) -> float:
+    """Boot once on a LAN of its own; return the seconds from power on to the server's script."""
+    with tempfile.TemporaryDirectory(prefix="soak-") as name:
+        work = Path(name)
+        with Lan(work, machine.unpack(machine.SERVERS)) as lan:
+            lan.segment()
+            (lan.www / "boot").write_text("#!ipxe\necho the server's script runs\nsleep 600\n")
+            if transport == "http":
+                lan.http()
+                url = "http://bty-server/boot"
+            else:
+                lan.nfs(lan.www)
+                url = f"nfs://bty-server{lan.www}/boot"
+            iso = work / "boots-from.iso"
+            iso.write_bytes(boots_from.bake(url))
+            media = machine.AHCI_CD.arguments(iso)
+            log = f"soak-{firmware.name}-{transport}-{number}"
+            with Machine(firmware, media, work, log, lan.cards, enter=lan.enter) as booted:
+                return booted.wait_for("the server's script runs", firmware.seconds)
+
+
+def main() -> int:
+    """Run them all and print the counts and the spread of the times; return 1 if one failed."""
+    failed = 0
+    for firmware, transport, runs in RUNS:
+        times = []
+        for number in range(runs):
+            try:
+                times.append(boot(firmware, transport, number))
+            except machine.BootError as error:
+                failed += 1
+                print(error, file=sys.stderr)
+        spread = f"{min(times):.1f} to {max(times):.1f} s, median {statistics.median(times):.1f} s" if times else "none"
+        print(f"{firmware.name} {transport}: {len(times)} of {runs} booted, {spread}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
