@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import shutil
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 import trustme
 
 import boots_from
+from template.__main__ import CACHE, FIRMWARE
+from template.archive import fetch, load_pins, unpack
 from tests.boot.conftest import Boot
 from tests.boot.lan import IQN, Lan
 from tests.boot.machine import UEFI, Firmware, Machine
@@ -190,3 +193,39 @@ def test_url_of_the_greatest_length(lan: Lan, boot: Boot) -> None:
     url = longest("http://bty-server/boot?")
     boot(url).wait_for(nonce, SECONDS)
     assert lan.requests()[0][0] == url.removeprefix("http://bty-server")
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a Linux kernel image and an EFI program: iPXE's own files are both."""
+    into = tmp_path_factory.mktemp("firmware")
+    for package in fetch(load_pins(FIRMWARE), CACHE):
+        if package.name == "ipxe":
+            unpack(package, into)
+    return into / "usr/lib/ipxe"
+
+
+def test_runs_a_kernel_with_an_initrd_or_an_efi_program(
+    lan: Lan, boot: Boot, firmware: Firmware, programs: Path
+) -> None:
+    """By a relative path in the server's script."""
+    lan.segment()
+    lan.http()
+    if firmware is UEFI:
+        shutil.copy(programs / "ipxe-amd64.efi", lan.www / "program.efi")
+        (lan.www / "boot").write_text("#!ipxe\nchain program.efi\n")
+        boot("http://bty-server/boot").wait_for("Open Source Network Boot Firmware", SECONDS, times=2)
+    else:
+        shutil.copy(programs / "ipxe.lkrn", lan.www / "kernel")
+        (lan.www / "initrd").write_text("#!ipxe\necho the initrd is there\nsleep 600\n")
+        (lan.www / "boot").write_text("#!ipxe\nkernel kernel\ninitrd initrd\nboot\n")
+        boot("http://bty-server/boot").wait_for("the initrd is there", SECONDS)
+
+
+def test_runs_an_efi_program_or_a_kernel_that_the_url_names(
+    lan: Lan, boot: Boot, firmware: Firmware, programs: Path
+) -> None:
+    lan.segment()
+    lan.http()
+    shutil.copy(programs / ("ipxe-amd64.efi" if firmware is UEFI else "ipxe.lkrn"), lan.www / "program")
+    boot("http://bty-server/program").wait_for("Open Source Network Boot Firmware", SECONDS, times=2)
