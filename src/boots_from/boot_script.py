@@ -144,7 +144,7 @@ goto report
 isset ${{reached}} || goto shell
 {meanings}:shell
 echo iPXE's shell: "exit" tries again, "reboot" restarts, "help" lists its commands.
-iseq ${{platform}} pcbios && echo Keyboard dead? iPXE takes USB 3 ports from BIOS: reset, or type over serial/SOL. ||
+iseq ${{platform}} pcbios && echo Keyboard dead? iPXE took the USB 3 ports from BIOS: reset, or use serial (SOL). ||
 shell ||
 goto try
 """

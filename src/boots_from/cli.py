@@ -116,13 +116,14 @@ def _bake(url: str | None) -> int:
         print(f"boots-from: warning: {warning}", file=sys.stderr)
     _write(baked)
 
-    print(f"{OUTPUT}  {len(baked) / 1e6:.1f} MB ({len(baked):,} bytes)")
-    print(f"SHA-256    {hashlib.sha256(baked).hexdigest()}")
-    print(BOOTS_ON, end="")
+    # The script first: what one needs next is then the last on the screen.
     print("Script:")
     for line in redact(script, parsed).decode("ascii").splitlines():
         if line and not line.startswith("# "):
             print(_fold("  " + line))
+    print(f"{OUTPUT}  {len(baked) / 1e6:.1f} MB ({len(baked):,} bytes)")
+    print(f"SHA-256    {hashlib.sha256(baked).hexdigest()}")
+    print(BOOTS_ON, end="")
     sys.stdout.flush()
     return 0
 

@@ -55,6 +55,16 @@ def test_scripts_say_nothing_of_user_information(url: str) -> None:
             assert parsed.url == parsed.public or parsed.url not in line
 
 
+@pytest.mark.parametrize("url", ["http://h/x", "https://h/x", "iscsi:h:::1:iqn.2004-01.x:y", "http://[::1]/x"])
+def test_what_the_script_says_fits_the_screens_width(url: str) -> None:
+    for line in image.script_for(chain_url.parse(url)).decode().splitlines():
+        said = line.partition("echo ")[2].removesuffix(" ||")
+        # A line of all 80 columns would be followed by an empty one. A card's line begins with 35 columns of its own.
+        assert len(said) < 80
+        if line.startswith("set why"):
+            assert len(line.split(" ", 2)[2]) < 45
+
+
 def test_same_url_same_bytes() -> None:
     assert boots_from.bake("http://h/x") == boots_from.bake("http://h/x")
 
