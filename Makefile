@@ -18,7 +18,7 @@ help:
 	@echo "make iso URL='http://bootserver/boot'   write ./boots-from.iso; sets up what is missing"
 	@echo "make test       install what the tests need, and run them all"
 	@echo "make test-all   the same, with the slow combinations too"
-	@echo "make soak       boot fifty times in a row"
+	@echo "make soak       boot sixty times in a row"
 	@echo "make screens    make the pictures in docs/screens again, from real boots"
 	@echo "make lint       ruff and mypy"
 	@echo "make unit       the tests that boot no machine: seconds"

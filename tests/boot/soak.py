@@ -10,7 +10,7 @@ from tests.boot import machine
 from tests.boot.lan import Lan
 from tests.boot.machine import BIOS, UEFI, Firmware, Machine
 
-RUNS = ((BIOS, "http", 20), (UEFI, "http", 20), (BIOS, "nfs", 5), (UEFI, "nfs", 5))
+RUNS = ((BIOS, "http", 20), (UEFI, "http", 20), (BIOS, "nfs", 10), (UEFI, "nfs", 10))
 
 
 def boot(firmware: Firmware, transport: str, number: int) -> float:
