@@ -94,14 +94,21 @@ inc i
 goto card
 :last
 iseq ${{round}} patient && goto failed ||
-iseq ${{round}}/${{stall}} quick/1500 && set round address || set round patient
+iseq ${{round}} address && goto third ||
 set link 10000
 set stall 12000
+isset ${{net1/mac}} && isset ${{reached}} && set round address || set round patient
 isset ${{reached}} && goto round ||
 isset ${{linked}} || goto round
 # A real card's link drops when it is closed: it has to stay open while the switch makes up its mind.
 ifopen ||
 prompt --timeout 30000 No address: waiting 30 s for the switch (spanning tree); a key skips this ||
+goto round
+:third
+# All have had their time: once more, with DHCP anew and IPv6.
+set round patient
+set link 2000
+set stall 5000
 goto round
 
 :run

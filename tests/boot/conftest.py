@@ -29,6 +29,7 @@ THOROUGH = (
     "test_boots_on[uefi-x86_64-IPv6 only, DHCPv6",
     "test_dhcp_without_dns[uefi",
     "test_no_link[uefi",
+    "test_mute_server_and_an_unplugged_card[uefi",
     "test_script_that_fails_is_diagnosed_and_not_run_again[bios-exit 1",
     "test_query_port_and_settings_reach_the_server[bios",
     "test_no_dhcp[uefi",

@@ -104,6 +104,16 @@ def test_server_is_faulty(lan: Lan, boot: Boot, kind: str, words: str, seconds: 
     assert words in said.partition(CANNOT)[0]
 
 
+def test_mute_server_and_an_unplugged_card(lan: Lan, boot: Boot) -> None:
+    lan.segment()
+    lan.segment(card="e1000e", plugged=False)
+    lan.faulty("#!ipxe\n", "mute")
+    booted = boot("http://10.0.0.1:8080/boot")
+    screen = booted.shows_shell(60)
+    assert booted.shell_at - booted.banner <= 40
+    assert "net1 52:54:00:00:00:02 82574l: no link" in screen
+
+
 def test_web_page_instead_of_a_script(lan: Lan, boot: Boot, firmware: Firmware) -> None:
     """BIOS runs anything as a boot program, and hangs: the last line on the screen says so."""
     lan.segment()
