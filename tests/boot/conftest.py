@@ -26,6 +26,7 @@ THOROUGH = (
     "test_finds_the_card[uefi-x86_64-three cards, the last",
     "test_slow_server_behind_the_second_card[uefi",
     "test_iscsi_after_a_failed_try[uefi",
+    "test_iscsi_second_stage[uefi",
     "test_boots_on[uefi-x86_64-IPv6 only, DHCPv6",
     "test_dhcp_without_dns[uefi",
     "test_no_link[uefi",

@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 import boots_from
+from template import esp, iso
 from template.__main__ import CACHE, FIRMWARE
 from template.archive import fetch, load_pins, unpack
 from tests.boot.conftest import Boot
@@ -55,6 +56,15 @@ def test_nfs(lan: Lan, boot: Boot) -> None:
     second_stage(boot(f"nfs://bty-server{lan.www}/boot"), nonce)
 
 
+@pytest.fixture(scope="session")
+def lib(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return /usr/lib of the firmware packages."""
+    into = tmp_path_factory.mktemp("firmware")
+    for package in fetch(load_pins(FIRMWARE), CACHE):
+        unpack(package, into)
+    return into / "usr/lib"
+
+
 def lun(lan: Lan, work: Path) -> Path:
     """Return a disk whose own boot loader fetches /from-the-disk: the image itself, with that URL."""
     disk = work / "lun.img"
@@ -80,6 +90,43 @@ def test_iscsi_after_a_failed_try(lan: Lan, boot: Boot, tmp_path: Path) -> None:
     lan.iscsi("10.0.0.1", disk)
     booted.enter_text("exit\r")
     booted.wait_for("the disk has booted", 120, may_fail=True)
+
+
+def disk_with_a_second_stage(work: Path, lib: Path, nonce: str) -> Path:
+    """Return a disk whose boot loader, BIOS or UEFI, reads 20 MB of it and then shows a nonce."""
+    stage, tree = work / "second-stage", work / "tree"
+    stage.write_bytes(os.urandom(20_000_000))
+    script, loader = work / "script.ipxe", work / "loader.efi"
+    script.write_text(f"#!ipxe\necho {nonce}\nsleep 600\n")
+    # On BIOS ISOLINUX loads the 20 MB behind the script, as one initrd. UEFI loads a program's whole
+    # file, so they are appended to it: the program takes the network card, which ends the disk.
+    loader.write_bytes((lib / "ipxe/ipxe-amd64.efi").read_bytes() + stage.read_bytes())
+    config = work / "isolinux.cfg"
+    config.write_text("DEFAULT x\nLABEL x\n  LINUX /boot/isolinux/ipxe.lkrn\n  INITRD /script,/second-stage\n")
+    for name, file in {
+        "boot/isolinux/isolinux.bin": lib / "ISOLINUX/isolinux.bin",
+        "boot/isolinux/ldlinux.c32": lib / "syslinux/modules/bios/ldlinux.c32",
+        "boot/isolinux/ipxe.lkrn": lib / "ipxe/ipxe.lkrn",
+        "boot/isolinux/isolinux.cfg": config,
+        "script": script,
+        "second-stage": stage,
+    }.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, tree / name)
+    env = {"PATH": os.environ["PATH"], "MTOOLSRC": "/dev/null"}
+    esp.make({"EFI/BOOT/BOOTX64.EFI": loader, "EFI/BOOT/autoexec.ipxe": script}, work / "esp.img", env)
+    disk = work / "lun.img"
+    iso.make(tree, work / "esp.img", lib / "ISOLINUX/isohdpfx.bin", disk, "20260101000000", env)
+    return disk
+
+
+def test_iscsi_second_stage(lan: Lan, boot: Boot, tmp_path: Path, lib: Path) -> None:
+    lan.segment()
+    nonce = secrets.token_hex(8)
+    lan.iscsi("10.0.0.1", disk_with_a_second_stage(tmp_path, lib, nonce))
+    booted = boot(f"iscsi:bty-server:::1:{IQN}")
+    registered = booted.wait_for("Registered SAN device", SECONDS)
+    print(f"20 MB, and the boot loader, in {booted.wait_for(nonce, 120) - registered:.1f} s")
 
 
 # An EFI_SIGNATURE_LIST with one X.509 certificate (UEFI 2.10, section 32.4.1).
@@ -195,37 +242,25 @@ def test_url_of_the_greatest_length(lan: Lan, boot: Boot) -> None:
     assert lan.requests()[0][0] == url.removeprefix("http://bty-server")
 
 
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a Linux kernel image and an EFI program: iPXE's own files are both."""
-    into = tmp_path_factory.mktemp("firmware")
-    for package in fetch(load_pins(FIRMWARE), CACHE):
-        if package.name == "ipxe":
-            unpack(package, into)
-    return into / "usr/lib/ipxe"
-
-
-def test_runs_a_kernel_with_an_initrd_or_an_efi_program(
-    lan: Lan, boot: Boot, firmware: Firmware, programs: Path
-) -> None:
+def test_runs_a_kernel_with_an_initrd_or_an_efi_program(lan: Lan, boot: Boot, firmware: Firmware, lib: Path) -> None:
     """By a relative path in the server's script."""
     lan.segment()
     lan.http()
     if firmware is UEFI:
-        shutil.copy(programs / "ipxe-amd64.efi", lan.www / "program.efi")
+        shutil.copy(lib / "ipxe/ipxe-amd64.efi", lan.www / "program.efi")
         (lan.www / "boot").write_text("#!ipxe\nchain program.efi\n")
         boot("http://bty-server/boot").wait_for("Open Source Network Boot Firmware", SECONDS, times=2)
     else:
-        shutil.copy(programs / "ipxe.lkrn", lan.www / "kernel")
+        shutil.copy(lib / "ipxe/ipxe.lkrn", lan.www / "kernel")
         (lan.www / "initrd").write_text("#!ipxe\necho the initrd is there\nsleep 600\n")
         (lan.www / "boot").write_text("#!ipxe\nkernel kernel\ninitrd initrd\nboot\n")
         boot("http://bty-server/boot").wait_for("the initrd is there", SECONDS)
 
 
 def test_runs_an_efi_program_or_a_kernel_that_the_url_names(
-    lan: Lan, boot: Boot, firmware: Firmware, programs: Path
+    lan: Lan, boot: Boot, firmware: Firmware, lib: Path
 ) -> None:
     lan.segment()
     lan.http()
-    shutil.copy(programs / ("ipxe-amd64.efi" if firmware is UEFI else "ipxe.lkrn"), lan.www / "program")
+    shutil.copy(lib / "ipxe" / ("ipxe-amd64.efi" if firmware is UEFI else "ipxe.lkrn"), lan.www / "program")
     boot("http://bty-server/program").wait_for("Open Source Network Boot Firmware", SECONDS, times=2)
