@@ -31,7 +31,7 @@ def test_slot_is_a_script_of_its_size() -> None:
 
 
 @given(ACCEPTED)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_image_differs_from_the_template_in_the_slots_alone(url: str) -> None:
     baked = boots_from.bake(url)
     assert len(baked) == len(TEMPLATE)
