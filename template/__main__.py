@@ -6,11 +6,13 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from boots_from import image
 from template import archive, esp, iso
-from template.archive import BuildError, Package
+from template.archive import Package
+from template.tool import BuildError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FIRMWARE = CHECKOUT / "template" / "firmware.toml"
@@ -106,8 +108,8 @@ def build(packages: list[Package], output: Path, work: Path) -> None:
     _say(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
 
 
-def _require(files: object) -> None:
-    for file in files:  # type: ignore[attr-defined]
+def _require(files: Iterable[Path]) -> None:
+    for file in files:
         if not file.exists():
             raise BuildError(f"the firmware packages hold no {file.name}: pin the tested versions in {FIRMWARE.name}")
 

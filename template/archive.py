@@ -9,7 +9,6 @@ Sources: apt-get(8), apt.conf(5), sources.list(5).
 """
 
 import hashlib
-import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,8 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from template.tool import BuildError
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -48,10 +49,6 @@ Acquire::Languages "none";
 #clear Acquire::IndexTargets::deb::DEP-11-icons-hidpi;
 #clear Acquire::IndexTargets::deb::DEP-11-icons-large-hidpi;
 """
-
-
-class BuildError(Exception):
-    """The template can't be built; `str()` is one line for the user: what is wrong, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +120,7 @@ def unpack(package: Package, into: Path) -> Path:
     """
     result = subprocess.run(["dpkg-deb", "-x", package.deb, into], capture_output=True, text=True, check=False)
     if result.returncode:
-        raise BuildError(f"can't unpack {package.deb.name} ({_last_line(result.stderr)}): delete it and build again")
+        raise BuildError(f"can't unpack {package.deb.name} ({_first_error(result.stderr)}): delete it and build again")
     return into
 
 
@@ -165,7 +162,7 @@ def _update(config: Path) -> None:
     result = subprocess.run(["apt-get", "-c", config, "update"], stderr=subprocess.PIPE, text=True, check=False)
     if result.returncode:
         raise BuildError(
-            f"can't fetch Debian's package index ({_last_line(result.stderr)}): "
+            f"can't fetch Debian's package index ({_first_error(result.stderr)}): "
             f"check the network and the mirror in /etc/apt, then run this again"
         )
 
@@ -200,7 +197,7 @@ def _download(pin: Pin, config: Path, into: Path) -> Package:
         debs = list(here.glob("*.deb"))
         if result.returncode or len(debs) != 1:
             raise BuildError(
-                f"can't fetch {pin.name} {version} ({_last_line(result.stderr)}): "
+                f"can't fetch {pin.name} {version} ({_first_error(result.stderr)}): "
                 "check the network, then run this again"
             )
         if _sha256(debs[0]) != sha256:
@@ -241,8 +238,8 @@ def _names(pins: Iterable[Pin]) -> str:
     return ", ".join(pin.name for pin in pins)
 
 
-def _last_line(text: str) -> str:
-    """Return the first error that apt prints; later ones follow from it."""
+def _first_error(text: str) -> str:
+    """Return the first error that apt or dpkg prints; later ones follow from it."""
     lines = [line for line in text.splitlines() if line.startswith("E:")] or text.splitlines() or ["no reason given"]
     return lines[0].removeprefix("E: ")
 
@@ -254,11 +251,3 @@ def _say(text: str) -> None:
 def _shout(text: str) -> None:
     bar = "!" * 78
     print(f"{bar}\n{text}\n{bar}", file=sys.stderr, flush=True)
-
-
-def run(command: list[str], env: dict[str, str] | None = None) -> None:
-    """Run a build tool; raise BuildError with its last words if it fails."""
-    result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    if result.returncode:
-        last = (result.stderr or result.stdout).strip().splitlines()[-1:] or ["no reason given"]
-        raise BuildError(f"{command[0]} failed: {last[0]} (the command: {shlex.join(command)})")

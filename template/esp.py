@@ -6,7 +6,7 @@ Sources: UEFI 2.10, sections 3.5.1.1 (removable media) and 13.3 (file system for
 
 from pathlib import Path
 
-from template.archive import run
+from template.tool import run
 
 SECTOR = 512  # bytes
 LABEL = "BOOTS-FROM"

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from template import archive
-from template.archive import BuildError, Pin
+from template.archive import Pin
+from template.tool import BuildError
 
 SUITE = "teststable"
 
