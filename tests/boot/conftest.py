@@ -13,10 +13,11 @@ from tests.boot.machine import BIOS, UEFI, Firmware, Machine
 
 Boot = Callable[..., Machine]
 
-# Only in "make test-all": slow, and the same on the other firmware, which always runs.
+# Only in "make test-all": slow, and most of them the same on the other firmware, which always runs.
 THOROUGH = (
     "test_boots_on[uefi-x86_64-spanning tree",
     "test_boots_on[bios-DHCP answers after 12 s",
+    "test_boots_on[uefi-x86_64-DHCP answers after 12 s",
     "test_boots_on[bios-IPv6 only, SLAAC",
     "test_boots_on[uefi-x86_64-IPv6's DNS",
     "test_finds_the_card[bios-two silent",

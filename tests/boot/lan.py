@@ -229,6 +229,8 @@ EXPORT {{
         )
         server.log = log
         server.wait_for("NFS SERVER INITIALIZED")
+        # It starts without its export, too: when this host has no /etc/mtab, for one.
+        assert "No export entries" not in log.read_text()
 
     def iscsi(self, address: str, disk: Path) -> None:
         """Serve a disk image as LUN 1 of the target IQN (LUN 0 is tgt's controller)."""
