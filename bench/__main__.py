@@ -31,7 +31,7 @@ def milliseconds(action: Callable[[], object], runs: int) -> list[float]:
     return times
 
 
-def process(command: list[str], directory: Path) -> int:
+def process(command: list[str]) -> int:
     """Run a command that has to succeed; return its peak memory in KiB."""
     child = os.posix_spawn(
         command[0],
@@ -105,14 +105,14 @@ def main() -> int:
         bake = row("bake()", milliseconds(lambda: boots_from.bake(URL), 50))
         met.append(verdict(f"bake() at most twice copying ({bake / copy:.1f} times)", bake <= 2 * copy))
 
-        start = row("start Python, do nothing", milliseconds(lambda: process([*PYTHON, "-c", "pass"], work), 20))
+        start = row("start Python, do nothing", milliseconds(lambda: process([*PYTHON, "-c", "pass"]), 20))
         importing = row(
             "start Python, import boots_from",
-            milliseconds(lambda: process([*PYTHON, "-c", "import boots_from"], work), 20),
+            milliseconds(lambda: process([*PYTHON, "-c", "import boots_from"]), 20),
         )
         memory: list[int] = []
         command = [*PYTHON, "-m", "boots_from", URL]
-        whole = row("boots-from URL", milliseconds(lambda: memory.append(process(command, work)), 20))
+        whole = row("boots-from URL", milliseconds(lambda: memory.append(process(command)), 20))
         met.append(verdict(f"at most 60 ms over starting Python ({whole - start:.0f} ms)", whole - start <= 60))
         print(f"  importing takes {importing - start:.0f} ms of it; peak memory {max(memory) / 1024:.1f} MiB")
 

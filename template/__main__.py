@@ -12,7 +12,7 @@ from pathlib import Path
 from boots_from import image
 from template import archive, esp, iso
 from template.archive import Package
-from template.tool import BuildError
+from template.tool import BuildError, say
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FIRMWARE = CHECKOUT / "template" / "firmware.toml"
@@ -81,7 +81,7 @@ def build(packages: list[Package], output: Path, work: Path) -> None:
     loaders = {path: lib / "ipxe" / name for name, path in LOADERS.items()}
     _require(loaders.values())
     esp.make({**loaders, SCRIPT: slot}, esp_image, env)
-    _say(f"ESP   {esp_image.stat().st_size:>10,} bytes")
+    say(f"ESP   {esp_image.stat().st_size:>10,} bytes")
 
     tree = work / "tree"
     copies = {LOADERS[name]: lib / "ipxe" / name for name in COPIED} | {
@@ -104,8 +104,8 @@ def build(packages: list[Package], output: Path, work: Path) -> None:
     shutil.copyfile(made, part)
     part.replace(output)
     content = output.read_bytes()
-    _say(f"image {len(content):>10,} bytes, {image.SLOT_COPIES} slots of {image.SLOT_SIZE:,} bytes")
-    _say(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
+    say(f"image {len(content):>10,} bytes, {image.SLOT_COPIES} slots of {image.SLOT_SIZE:,} bytes")
+    say(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
 
 
 def _require(files: Iterable[Path]) -> None:
@@ -117,10 +117,6 @@ def _require(files: Iterable[Path]) -> None:
 def _place(content: bytes, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
-
-
-def _say(text: str) -> None:
-    print(f"  {text}", flush=True)
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from template.tool import BuildError
+from template.tool import BuildError, say
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -103,7 +103,7 @@ def fetch(pins: Iterable[Pin], into: Path, mirror: str | None = None, keyring: P
             raise BuildError(f"no apt-get here to fetch {_names(missing)}: build on Debian, or in a Debian container")
         mirror = mirror or host_mirror()
         config = _private_root(into / "apt", mirror, {pin.suite for pin in missing}, keyring)
-        _say(f"package index of {', '.join(sorted({pin.suite for pin in missing}))}")
+        say(f"package index of {', '.join(sorted({pin.suite for pin in missing}))}")
         _update(config)
         for pin in missing:
             fresh[pin.name] = _download(pin, config, into)
@@ -176,19 +176,17 @@ def _download(pin: Pin, config: Path, into: Path) -> Package:
         if not found:
             raise BuildError(f"{pin.suite} has no package {pin.name}: pin another suite in the .toml file")
     version, sha256, size = found["Version"], found["SHA256"], int(found["Size"])
-    if not pin.version:
-        pass
-    elif version != pin.version:
+    if pin.version not in ("", version):
         _shout(
             f"{pin.suite} no longer has the pinned {pin.name} {pin.version}.\n"
             f"Taking the newest that it has, {version}: signed by Debian, but not what was tested."
         )
-    elif sha256 != pin.sha256:
+    elif pin.version and sha256 != pin.sha256:
         raise BuildError(
             f"{pin.suite} has another {pin.name} {version} than the pinned one (SHA-256 {sha256}, not {pin.sha256}): "
             f"if Debian says why, pin the new one in the .toml file"
         )
-    _say(f"{pin.name} {version} ({pin.suite}, {size:,} bytes)")
+    say(f"{pin.name} {version} ({pin.suite}, {size:,} bytes)")
     here = into / f"{sha256}.tmp"
     here.mkdir(exist_ok=True)
     try:
@@ -242,10 +240,6 @@ def _first_error(text: str) -> str:
     """Return the first error that apt or dpkg prints; later ones follow from it."""
     lines = [line for line in text.splitlines() if line.startswith("E:")] or text.splitlines() or ["no reason given"]
     return lines[0].removeprefix("E: ")
-
-
-def _say(text: str) -> None:
-    print(f"  {text}", flush=True)
 
 
 def _shout(text: str) -> None:

@@ -8,6 +8,11 @@ class BuildError(Exception):
     """The template can't be built; `str()` is one line for the user: what is wrong, and what to do."""
 
 
+def say(text: str) -> None:
+    """Print a step of the build."""
+    print(f"  {text}", flush=True)
+
+
 def run(command: list[str], env: dict[str, str] | None = None) -> None:
     """Run a build tool; raise BuildError with its last words if it fails."""
     result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)

@@ -28,6 +28,11 @@ class Scheme(NamedTuple):
     needs: tuple[str, ...]
     instead: str = ""  # only where boot is empty: why not, and what to use
 
+    @property
+    def how(self) -> str:
+        """The mend of a URL that lacks a part."""
+        return f"write {self.form}, such as {self.example}"
+
 
 SCHEMES = (
     Scheme("http", "HTTP", "chain", "http://HOST[:PORT][/PATH]", "http://bootserver/boot", ("host",)),
@@ -171,7 +176,6 @@ def _scheme(url: str) -> Scheme:
 def _check_authority(scheme: Scheme, rest: str) -> list[str]:
     """Check //[USERINFO@]HOST[:PORT][/PATH][?QUERY] (RFC 3986, section 3)."""
     here = len(scheme.name) + 1
-    example = f"write {scheme.form}, such as {scheme.example}"
     if not rest.startswith("//"):
         slashes = "one slash" if rest.startswith("/") else "no slashes"
         bare = without_userinfo("//" + rest.lstrip("/"))
@@ -192,7 +196,7 @@ def _check_authority(scheme: Scheme, rest: str) -> list[str]:
         mend = _USERINFO_MEND if secret else "an IPv6 address goes in brackets, as in http://[2001:db8::1]/boot"
         raise UrlError(f"two colons in the host {_at(here)}: {mend}")
     if not host:
-        raise UrlError(f"no host {_at(here)}: {example}")
+        raise UrlError(f"no host {_at(here)}: {scheme.how}")
     _check_host(host, here, secret)
     if colon and not _is_port(port):
         what = "bad port" if secret else f'bad port "{port}"' if port else "no port after the colon"
@@ -200,7 +204,7 @@ def _check_authority(scheme: Scheme, rest: str) -> list[str]:
 
     here += len(host_port)
     if "path" in scheme.needs and path.strip("/") == "":
-        raise UrlError(f"no path {_at(here)}: {example}")
+        raise UrlError(f"no path {_at(here)}: {scheme.how}")
     if "path" in scheme.needs and path.endswith("/"):
         raise UrlError(
             f"no file name after the slash {_at(here + len(path) - 1)}: {scheme.name} boots a file, not a directory"
@@ -271,15 +275,15 @@ def _check_iscsi(scheme: Scheme, rest: str) -> list[str]:
     """Check SERVER:PROTOCOL:PORT:LUN:TARGET (RFC 4173, section 5)."""
     here = len("iscsi:")
     if rest.startswith("/"):
-        raise UrlError(f"slash {_at(here)}: an iscsi URL has none; write {scheme.form}, such as {scheme.example}")
+        raise UrlError(f"slash {_at(here)}: an iscsi URL has none; {scheme.how}")
     fields = _fields(rest)
     if len(fields) < 5:
         missing = scheme.form.split(":")[1 + len(fields) :]
-        raise UrlError(f"no {':'.join(missing)} {_at(here + len(rest))}: write {scheme.form}, such as {scheme.example}")
+        raise UrlError(f"no {':'.join(missing)} {_at(here + len(rest))}: {scheme.how}")
     server, protocol, port, lun = fields[:4]
     target = ":".join(fields[4:])
     if not server:
-        raise UrlError(f"no server {_at(here)}: write {scheme.form}, such as {scheme.example}")
+        raise UrlError(f"no server {_at(here)}: {scheme.how}")
     _check_host(server, here)
     here += len(server) + 1
     if protocol not in ("", "6"):
@@ -292,7 +296,7 @@ def _check_iscsi(scheme: Scheme, rest: str) -> list[str]:
         raise UrlError(f'bad LUN "{lun}" {_at(here)}: write it in hexadecimal, such as 1 or 0-1-0-0, or leave it empty')
     here += len(lun) + 1
     if not target:
-        raise UrlError(f"no target {_at(here)}: write {scheme.form}, such as {scheme.example}")
+        raise UrlError(f"no target {_at(here)}: {scheme.how}")
     if not re.search(_SETTING, target) and not re.fullmatch(_ISCSI_TARGET, target):
         raise UrlError(f'bad TARGET "{target}" {_at(here)}: a target starts with iqn.YYYY-MM., eui. or naa.')
     return []
@@ -313,13 +317,10 @@ def _check_ib_srp(scheme: Scheme, rest: str) -> list[str]:
     here = len("ib_srp:")
     fields = _fields(rest)
     if len(fields) != len(_IB_SRP_FIELDS):
-        raise UrlError(
-            f"{len(fields)} fields {_at(here)}, not {len(_IB_SRP_FIELDS)}: "
-            f"write {scheme.form}, such as {scheme.example}"
-        )
+        raise UrlError(f"{len(fields)} fields {_at(here)}, not {len(_IB_SRP_FIELDS)}: {scheme.how}")
     for text, (name, octets) in zip(fields, _IB_SRP_FIELDS, strict=True):
         if name.lower() in scheme.needs and not text:
-            raise UrlError(f"no {name} {_at(here)}: write {scheme.form}, such as {scheme.example}")
+            raise UrlError(f"no {name} {_at(here)}: {scheme.how}")
         digits = f"{{{2 * octets}}}" if octets else "{1,16}"
         if text and not re.search(_SETTING, text) and not re.fullmatch(f"[0-9A-Fa-f]{digits}", text):
             raise UrlError(f'bad {name} "{text}" {_at(here)}: write {2 * octets or "1 to 16"} hexadecimal digits')

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import boots_from
 from tests.boot import machine, server
 from tests.boot.lan import Lan
 from tests.boot.machine import BIOS, UEFI, Firmware, Machine
@@ -93,23 +92,12 @@ def lan(tmp_path: Path, servers: Path) -> Iterator[Lan]:
 
 
 @pytest.fixture
-def boot(lan: Lan, firmware: Firmware, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Boot]:
+def boot(lan: Lan, firmware: Firmware, request: pytest.FixtureRequest) -> Iterator[Boot]:
     """Return a function that boots a machine on the LAN from the image for a URL, up to iPXE's banner."""
     with ExitStack() as running:
 
         def start(url: str, *more: str) -> Machine:
-            image = tmp_path / "boots-from.iso"
-            image.write_bytes(boots_from.bake(url))
-            booted = Machine(
-                firmware,
-                [*machine.AHCI_CD.arguments(image), *more],
-                tmp_path,
-                request.node.name.replace("/", "-"),
-                lan.cards,
-                enter=lan.enter,
-                links_down=lan.links_down,
-            )
-            running.enter_context(booted)
+            booted = running.enter_context(lan.machine(firmware, url, request.node.name.replace("/", "-"), *more))
             booted.banner = booted.wait_for("Open Source Network Boot Firmware", firmware.seconds)
             return booted
 

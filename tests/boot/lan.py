@@ -15,6 +15,8 @@ from types import TracebackType
 
 import trustme
 
+import boots_from
+from tests.boot.machine import AHCI_CD, Firmware, Machine
 from tests.namespaces import unshare
 
 IQN = "iqn.2004-01.example.boots-from:disk"
@@ -72,6 +74,20 @@ class Lan:
         assert self._holder.stdout.readline() == b"ready\n"
         user = [] if os.geteuid() == 0 else ["--preserve-credentials", "--user"]
         self.enter = ["nsenter", f"--target={self._holder.pid}", *user, "--net", "--mount"]
+
+    def machine(self, firmware: Firmware, url: str, name: str, *more: str) -> Machine:
+        """Power on a machine on this LAN, with the image for a URL in its CD drive.
+
+        Args:
+            firmware: what it is.
+            url: what the image boots from.
+            name: names the console's log file.
+            more: more of QEMU's arguments.
+        """
+        image = self.work / "boots-from.iso"
+        image.write_bytes(boots_from.bake(url))
+        media = [*AHCI_CD.arguments(image), *more]
+        return Machine(firmware, media, self.work, name, self.cards, enter=self.enter, links_down=self.links_down)
 
     def run(self, *command: str) -> str:
         """Run a command inside and return what it prints."""

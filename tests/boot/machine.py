@@ -41,8 +41,8 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>A-Z])|[\x00\x
 class Firmware:
     """What a machine is before it has a boot medium.
 
-    `usb` and `cd` are the devices that give it USB and a CD drive, `seconds` the time-out from power
-    on to the server's script, three times and more what it takes on two busy cores.
+    `pflash` holds UEFI's code and an empty variable store; `seconds` is the time-out from power on to
+    the server's script, three times and more what it takes on two busy cores.
     """
 
     name: str
@@ -184,8 +184,8 @@ class Machine:
         """
         self.firmware = firmware
         self.console = ""
-        self.shell_at = 0.0  # seconds from power on to iPXE's shell, likewise
         self.banner = 0.0  # seconds from power on to iPXE's banner, for who waited for it
+        self.shell_at = 0.0  # likewise to iPXE's shell
         self._raw = b""
         self._sockets = tempfile.TemporaryDirectory(prefix="qmp-")  # a socket's path is at most 107 bytes
         self._socket = Path(self._sockets.name, "monitor")

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import trustme
 
-import boots_from
 from tests.boot import machine
 from tests.boot.lan import Lan
-from tests.boot.machine import BIOS, CHECKOUT, UEFI, Firmware, Machine
+from tests.boot.machine import BIOS, CHECKOUT, UEFI, Firmware
 
 SCREENS = CHECKOUT / "docs" / "screens"
 URL = "http://bty-server/boot"
@@ -67,18 +66,15 @@ PICTURES: dict[str, tuple[Firmware, str, Callable[[Lan], object], str]] = {
 def take(name: str) -> None:
     """Boot a machine and write its picture."""
     firmware, url, plug_in, last = PICTURES[name]
-    with tempfile.TemporaryDirectory(prefix="screen-") as folder:
-        work = Path(folder)
-        with Lan(work, machine.unpack(machine.SERVERS)) as lan:
-            plug_in(lan)
-            iso = work / "boots-from.iso"
-            iso.write_bytes(boots_from.bake(url))
-            media = [*machine.AHCI_CD.arguments(iso), "-device", "VGA"]
-            options = {"enter": lan.enter, "links_down": lan.links_down}
-            with Machine(firmware, media, work, f"screen-{name}", lan.cards, **options) as booted:
-                booted.wait_for(last, 120, may_fail=True)
-                time.sleep(1)  # the last line, and the cursor
-                booted.monitor("screendump", filename=str(SCREENS / f"{name}.png"), format="png")
+    with (
+        tempfile.TemporaryDirectory(prefix="screen-") as work,
+        Lan(Path(work), machine.unpack(machine.SERVERS)) as lan,
+    ):
+        plug_in(lan)
+        with lan.machine(firmware, url, f"screen-{name}", "-device", "VGA") as booted:
+            booted.wait_for(last, 120, may_fail=True)
+            time.sleep(1)  # the last line, and the cursor
+            booted.monitor("screendump", filename=str(SCREENS / f"{name}.png"), format="png")
     print(name, flush=True)
 
 

@@ -5,10 +5,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import boots_from
 from tests.boot import machine
 from tests.boot.lan import Lan
-from tests.boot.machine import BIOS, UEFI, Firmware, Machine
+from tests.boot.machine import BIOS, UEFI, Firmware
 
 RUNS = ((BIOS, "http", 20), (UEFI, "http", 20), (BIOS, "nfs", 10), (UEFI, "nfs", 10))
 
@@ -26,11 +25,7 @@ def boot(firmware: Firmware, transport: str, number: int) -> float:
             else:
                 lan.nfs(lan.www)
                 url = f"nfs://bty-server{lan.www}/boot"
-            iso = work / "boots-from.iso"
-            iso.write_bytes(boots_from.bake(url))
-            media = machine.AHCI_CD.arguments(iso)
-            log = f"soak-{firmware.name}-{transport}-{number}"
-            with Machine(firmware, media, work, log, lan.cards, enter=lan.enter) as booted:
+            with lan.machine(firmware, url, f"soak-{firmware.name}-{transport}-{number}") as booted:
                 return booted.wait_for("the server's script runs", firmware.seconds)
 
 
