@@ -12,7 +12,7 @@ from pathlib import Path
 from boots_from import image
 from template import archive, esp, iso
 from template.archive import Package
-from template.tool import BuildError, say
+from template.tool import BuildError, run, say
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FIRMWARE = CHECKOUT / "template" / "firmware.toml"
@@ -23,16 +23,29 @@ CACHE = CHECKOUT / "build" / "packages"
 EPOCH = 1767225600
 
 SCRIPT = "EFI/BOOT/autoexec.ipxe"
-# From the ipxe package's files to the names that UEFI looks for on removable media.
+# From the names that UEFI and shim look for on removable media to the packages' files. On x86-64 and
+# ARM64 shim comes first: Microsoft has signed it, so Secure Boot runs it, and it runs grub*.efi, which
+# is iPXE, once the operator has enrolled its hash with MokManager, mm*.efi. shim knows no other names.
 LOADERS = {
-    "ipxe-amd64.efi": "EFI/BOOT/BOOTX64.EFI",
-    "ipxe-arm64.efi": "EFI/BOOT/BOOTAA64.EFI",
-    "ipxe-riscv64.efi": "EFI/BOOT/BOOTRISCV64.EFI",
-    "ipxe-loong64.efi": "EFI/BOOT/BOOTLOONGARCH64.EFI",
+    "EFI/BOOT/grubx64.efi": "ipxe/ipxe-amd64.efi",
+    "EFI/BOOT/grubaa64.efi": "ipxe/ipxe-arm64.efi",
+    "EFI/BOOT/BOOTX64.EFI": "shim/shimx64.efi.signed",
+    "EFI/BOOT/mmx64.efi": "shim/mmx64.efi.signed",
+    "EFI/BOOT/BOOTAA64.EFI": "shim/shimaa64.efi.signed",
+    "EFI/BOOT/mmaa64.efi": "shim/mmaa64.efi.signed",
+    "EFI/BOOT/BOOTRISCV64.EFI": "ipxe/ipxe-riscv64.efi",
+    "EFI/BOOT/BOOTLOONGARCH64.EFI": "ipxe/ipxe-loong64.efi",
 }
-# Those that lie on ISO 9660 too, for sticks made by copying the ISO's files. The machines of the
-# other two have no such users yet, and each costs 1 MB.
-COPIED = ("ipxe-amd64.efi", "ipxe-arm64.efi")
+# What the operator enrolls. MokManager shows nothing but the names of the files that one can choose, in
+# the order of writing, and so the first is one that says which.
+ENROLLED = ("EFI/BOOT/grubx64.efi", "EFI/BOOT/grubaa64.efi")
+HINT = "EFI/BOOT/ENROLL grubx64.efi (ARM64 - grubaa64.efi)"
+# What lies on ISO 9660 too, for sticks made by copying the ISO's files: x86-64 whole, ARM64 without shim
+# (it and its MokManager would take the image over 14 MiB). RISC-V and LoongArch have no such users yet.
+COPIED = {
+    **{path: LOADERS[path] for path in ("EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/grubx64.efi", "EFI/BOOT/mmx64.efi")},
+    "EFI/BOOT/BOOTAA64.EFI": "ipxe/ipxe-arm64.efi",
+}
 
 # iPXE on BIOS looks for no autoexec.ipxe: ISOLINUX hands it over as the initrd. One file serves both.
 ISOLINUX_CFG = f"""\
@@ -43,7 +56,7 @@ LABEL boots-from
   INITRD /{SCRIPT}
 """
 
-ABOUT = """\
+ABOUT = b"""\
 Made by boots-from: this image boots a machine from the URL in /EFI/BOOT/autoexec.ipxe.
 """
 
@@ -74,19 +87,23 @@ def build(packages: list[Package], output: Path, work: Path) -> None:
     slot = work / "autoexec.ipxe"
     slot.write_bytes(image.SLOT)
     listing = "".join(f"{package.name} {package.version} {package.suite} {package.sha256}\n" for package in packages)
+    loaders = {path: lib / name for path, name in LOADERS.items()}
+    _require(loaders.values())
+    hashes = "".join(f"{path} {authenticode(loaders[path], work, env)}\n" for path in ENROLLED)
     about = work / "firmware.txt"
-    about.write_bytes(image.FIRMWARE_LIST_TITLE + listing.encode() + b"\n" + ABOUT.encode())
+    about.write_bytes(
+        image.FIRMWARE_LIST_TITLE + listing.encode() + b"\n" + image.HASH_LIST_TITLE + hashes.encode() + b"\n" + ABOUT
+    )
 
     esp_image = work / "esp.img"
-    loaders = {path: lib / "ipxe" / name for name, path in LOADERS.items()}
-    _require(loaders.values())
-    esp.make({**loaders, SCRIPT: slot}, esp_image, env)
+    esp.make({HINT: about, **loaders, SCRIPT: slot}, esp_image, env)
     say(f"ESP   {esp_image.stat().st_size:>10,} bytes")
 
     tree = work / "tree"
-    copies = {LOADERS[name]: lib / "ipxe" / name for name in COPIED} | {
+    copies = {path: lib / name for path, name in COPIED.items()} | {
         SCRIPT: slot,
         "firmware.txt": about,
+        HINT: about,
         "boot/isolinux/isolinux.bin": lib / "ISOLINUX" / "isolinux.bin",
         "boot/isolinux/ldlinux.c32": lib / "syslinux" / "modules" / "bios" / "ldlinux.c32",
         "boot/isolinux/ipxe.lkrn": lib / "ipxe" / "ipxe.lkrn",
@@ -106,6 +123,16 @@ def build(packages: list[Package], output: Path, work: Path) -> None:
     content = output.read_bytes()
     say(f"image {len(content):>10,} bytes, {image.SLOT_COPIES} slots of {image.SLOT_SIZE:,} bytes")
     say(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
+
+
+def authenticode(program: Path, work: Path, env: dict[str, str]) -> str:
+    """Return a UEFI program's SHA-256 as Secure Boot and MokManager count it, in hexadecimal.
+
+    It leaves out the checksum and the signature (Microsoft: Windows Authenticode Portable Executable
+    Signature Format).
+    """
+    said = run(["hash-to-efi-sig-list", str(program), str(work / "signature-list")], env)
+    return said.split()[-1]
 
 
 def _require(files: Iterable[Path]) -> None:

@@ -28,6 +28,7 @@ Dir::Etc::sourceparts "-";
 Dir::State::lists "{root}/lists";
 Dir::State::status "/dev/null";
 Dir::Cache "{root}/cache";
+APT::Architectures {{ {architectures} }};
 // The host's hooks would run on the host's cache.
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
@@ -55,18 +56,28 @@ Acquire::Languages "none";
 class Pin:
     """The one file that is wanted: a binary package's version in a suite, and the .deb's SHA-256.
 
-    Without a version it is whatever the suite has.
+    Without a version it is whatever the suite has. `architecture` is Debian's name of the one that it
+    is built for; without it, it is this host's, or the package is for all.
     """
 
     name: str
     suite: str
     version: str = ""
     sha256: str = ""
+    architecture: str = ""
+
+    @property
+    def qualified_name(self) -> str:
+        """Return the package's name as apt takes it."""
+        return f"{self.name}:{self.architecture}" if self.architecture else self.name
 
 
 @dataclass(frozen=True)
 class Package:
-    """A .deb that is here and checked. `version` and `sha256` are of this file, whatever the pin said."""
+    """A .deb that is here and checked. `version` and `sha256` are of this file, whatever the pin said.
+
+    `name` is with the architecture where the pin has one.
+    """
 
     name: str
     version: str
@@ -102,13 +113,15 @@ def fetch(pins: Iterable[Pin], into: Path, mirror: str | None = None, keyring: P
         if shutil.which("apt-get") is None:
             raise BuildError(f"no apt-get here to fetch {_names(missing)}: build on Debian, or in a Debian container")
         mirror = mirror or host_mirror()
-        config = _private_root(into / "apt", mirror, {pin.suite for pin in missing}, keyring)
+        config = _private_root(into / "apt", mirror, missing, keyring)
         say(f"package index of {', '.join(sorted({pin.suite for pin in missing}))}")
         _update(config)
         for pin in missing:
-            fresh[pin.name] = _download(pin, config, into)
+            fresh[pin.qualified_name] = _download(pin, config, into)
     return [
-        fresh.get(pin.name) or Package(pin.name, pin.version, pin.suite, pin.sha256, _cached(pin, into)) for pin in pins
+        fresh.get(pin.qualified_name)
+        or Package(pin.qualified_name, pin.version, pin.suite, pin.sha256, _cached(pin, into))
+        for pin in pins
     ]
 
 
@@ -145,16 +158,31 @@ def host_mirror() -> str:
     raise BuildError("apt on this host names no Debian mirror: build on Debian, or in a Debian container")
 
 
-def _private_root(root: Path, mirror: str, suites: Iterable[str], keyring: Path) -> Path:
+def _private_root(root: Path, mirror: str, pins: Iterable[Pin], keyring: Path) -> Path:
     if not keyring.exists():
         raise BuildError(f"no {keyring} to check the archive's signature with: install debian-archive-keyring")
     root = root.resolve()
     for folder in ("lists/partial", "cache/archives/partial"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    sources = "".join(f"deb [signed-by={keyring}] {mirror} {suite} main\n" for suite in sorted(suites))
-    (root / "sources.list").write_text(sources)
+    # A package for all architectures is in the index of each: this host's is enough for those.
+    native = subprocess.run(["dpkg", "--print-architecture"], stdout=subprocess.PIPE, text=True, check=True)
+    wanted: dict[str, set[str]] = {}
+    for pin in pins:
+        wanted.setdefault(pin.suite, {native.stdout.strip()}).update({pin.architecture} - {""})
+    (root / "sources.list").write_text(
+        "".join(
+            f"deb [arch={','.join(sorted(architectures))} signed-by={keyring}] {mirror} {suite} main\n"
+            for suite, architectures in sorted(wanted.items())
+        )
+    )
     config = root / "apt.conf"
-    config.write_text(_APT_CONF.format(root=root, user=root.owner()))
+    config.write_text(
+        _APT_CONF.format(
+            root=root,
+            user=root.owner(),
+            architectures=" ".join(f'"{name}";' for name in sorted(set().union(*wanted.values()))),
+        )
+    )
     return config
 
 
@@ -168,25 +196,25 @@ def _update(config: Path) -> None:
 
 
 def _download(pin: Pin, config: Path, into: Path) -> Package:
-    wanted = f"{pin.name}={pin.version}"
+    wanted = f"{pin.qualified_name}={pin.version}"
     found = _show(config, wanted) if pin.version else {}
     if not found:
-        wanted = f"{pin.name}/{pin.suite}"
+        wanted = f"{pin.qualified_name}/{pin.suite}"
         found = _show(config, wanted)
         if not found:
-            raise BuildError(f"{pin.suite} has no package {pin.name}: pin another suite in the .toml file")
+            raise BuildError(f"{pin.suite} has no package {pin.qualified_name}: pin another suite in the .toml file")
     version, sha256, size = found["Version"], found["SHA256"], int(found["Size"])
     if pin.version not in ("", version):
         _shout(
-            f"{pin.suite} no longer has the pinned {pin.name} {pin.version}.\n"
+            f"{pin.suite} no longer has the pinned {pin.qualified_name} {pin.version}.\n"
             f"Taking the newest that it has, {version}: signed by Debian, but not what was tested."
         )
     elif pin.version and sha256 != pin.sha256:
         raise BuildError(
-            f"{pin.suite} has another {pin.name} {version} than the pinned one (SHA-256 {sha256}, not {pin.sha256}): "
-            f"if Debian says why, pin the new one in the .toml file"
+            f"{pin.suite} has another {pin.qualified_name} {version} than the pinned one "
+            f"(SHA-256 {sha256}, not {pin.sha256}): if Debian says why, pin the new one in the .toml file"
         )
-    say(f"{pin.name} {version} ({pin.suite}, {size:,} bytes)")
+    say(f"{pin.qualified_name} {version} ({pin.suite}, {size:,} bytes)")
     here = into / f"{sha256}.tmp"
     here.mkdir(exist_ok=True)
     try:
@@ -195,12 +223,12 @@ def _download(pin: Pin, config: Path, into: Path) -> Package:
         debs = list(here.glob("*.deb"))
         if result.returncode or len(debs) != 1:
             raise BuildError(
-                f"can't fetch {pin.name} {version} ({_first_error(result.stderr)}): "
+                f"can't fetch {pin.qualified_name} {version} ({_first_error(result.stderr)}): "
                 "check the network, then run this again"
             )
         if _sha256(debs[0]) != sha256:
             raise BuildError(f"{debs[0].name} came damaged (wrong SHA-256): run this again")
-        package = Package(pin.name, version, pin.suite, sha256, into / _file_name(pin.name, sha256))
+        package = Package(pin.qualified_name, version, pin.suite, sha256, into / _file_name(pin.name, sha256))
         debs[0].replace(package.deb)
         return package
     finally:
@@ -233,7 +261,7 @@ def _sha256(file: Path) -> str:
 
 
 def _names(pins: Iterable[Pin]) -> str:
-    return ", ".join(pin.name for pin in pins)
+    return ", ".join(pin.qualified_name for pin in pins)
 
 
 def _first_error(text: str) -> str:

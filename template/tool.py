@@ -13,9 +13,10 @@ def say(text: str) -> None:
     print(f"  {text}", flush=True)
 
 
-def run(command: list[str], env: dict[str, str] | None = None) -> None:
-    """Run a build tool; raise BuildError with its last words if it fails."""
+def run(command: list[str], env: dict[str, str] | None = None) -> str:
+    """Run a build tool and return what it prints; raise BuildError with its last words if it fails."""
     result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if result.returncode:
         last = (result.stderr or result.stdout).strip().splitlines()[-1:] or ["no reason given"]
         raise BuildError(f"{command[0]} failed: {last[0]} (the command: {shlex.join(command)})")
+    return result.stdout

@@ -18,7 +18,7 @@ WIDTH = 80  # columns
 
 BOOTS_ON = """\
 Boots      x86 BIOS; x86-64, ARM64, RISC-V 64 and LoongArch64 UEFI
-           (turn Secure Boot off)
+           (Secure Boot asks once: enroll grubx64.efi, on ARM64 grubaa64.efi)
 BMC/iKVM   attach boots-from.iso as virtual CD-ROM or virtual USB
 USB stick  Linux:   sudo dd if=boots-from.iso of=/dev/sdX bs=1M conv=fsync
            Windows: Rufus or balenaEtcher (this erases the stick)
@@ -75,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("url", metavar="URL", nargs="?", help="what to boot from; in quotes if it has & or $")
     parser.add_argument(
-        "--version", action="store_true", help="show the version, the firmware inside, and the template's SHA-256"
+        "--version",
+        action="store_true",
+        help="show the version, the firmware inside, what Secure Boot asks for, and the template's SHA-256",
     )
     return parser
 
@@ -100,6 +102,11 @@ def _print_version() -> int:
     for line in image.firmware(template):
         package, version, suite, _ = line.split()
         print(f"firmware {package} {version} (Debian {suite})")
+    for line in image.enrolled_hashes(template):
+        path, sha256 = line.split()
+        digits = bytes.fromhex(sha256).hex(" ").upper()
+        print(f"Secure Boot: enroll {path}; MokManager shows SHA256 hash")
+        print(f"  {digits[:47]}\n  {digits[48:]}")
     print(f"template SHA-256 {hashlib.sha256(template).hexdigest()}")
     return 0
 
@@ -180,7 +187,7 @@ def _why(error: OSError) -> str:
     import errno
 
     mends = {
-        errno.ENOSPC: "free some space (the image needs about 7 MB), or run this elsewhere",
+        errno.ENOSPC: "free some space (the image needs about 14 MB), or run this elsewhere",
         errno.EDQUOT: "your quota is used up; free some space, or run this elsewhere",
         errno.EACCES: "run this in a directory where you may write",
         errno.EPERM: "run this in a directory where you may write",

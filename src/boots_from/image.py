@@ -42,6 +42,9 @@ SLOT = _placeholder()
 # In the ISO's firmware.txt: this line, then a line "package version suite SHA-256" for each, then an empty line.
 FIRMWARE_LIST_TITLE = b"# boots-from firmware: Debian package, version, suite, SHA-256\n"
 
+# Likewise, with lines "path SHA-256": what to enroll with MokManager.
+HASH_LIST_TITLE = b"# boots-from Secure Boot: file to enroll, SHA-256 as MokManager shows it\n"
+
 
 def bake(url: str) -> bytes:
     """Return the bootable image that boots from a URL.
@@ -120,8 +123,21 @@ def firmware(template: bytes) -> list[str]:
     Raises:
         TemplateError: the template holds no such list.
     """
-    start = template.find(FIRMWARE_LIST_TITLE)
+    return _list(template, FIRMWARE_LIST_TITLE)
+
+
+def enrolled_hashes(template: bytes) -> list[str]:
+    """Return the lines "path SHA-256" of what is to be enrolled for Secure Boot, as MokManager shows it.
+
+    Raises:
+        TemplateError: the template holds no such list.
+    """
+    return _list(template, HASH_LIST_TITLE)
+
+
+def _list(template: bytes, title: bytes) -> list[str]:
+    start = template.find(title)
     if start < 0:
         raise TemplateError("the template names no firmware: reinstall boots-from, or run make in its checkout")
-    start += len(FIRMWARE_LIST_TITLE)
+    start += len(title)
     return template[start : template.index(b"\n\n", start)].decode("ascii").splitlines()

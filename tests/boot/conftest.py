@@ -8,7 +8,7 @@ import pytest
 
 from tests.boot import machine, server
 from tests.boot.lan import Lan
-from tests.boot.machine import BIOS, UEFI, Firmware, Machine
+from tests.boot.machine import BANNER, BIOS, UEFI, Firmware, Machine
 
 Boot = Callable[..., Machine]
 
@@ -48,6 +48,12 @@ THOROUGH = (
     "test_menu_that_returns[uefi",
     "test_redirects[uefi",
     "test_url_of_the_greatest_length[uefi",
+    "test_first_boot_is_refused_and_waits_for_the_operator[uefi-arm64",
+    "test_enrolled_once_it_boots_from_every_url[uefi-arm64",
+    "test_enrolls_by_a_usb_2_keyboard",
+    "test_new_firmware_asks_once_more",
+    "test_unsigned_programs_are_refused_and_signed_ones_run",
+    "test_signed_linux_runs_and_mokutil_undoes_it",
 )
 
 
@@ -98,7 +104,7 @@ def boot(lan: Lan, firmware: Firmware, request: pytest.FixtureRequest) -> Iterat
 
         def start(url: str, *more: str) -> Machine:
             booted = running.enter_context(lan.machine(firmware, url, request.node.name.replace("/", "-"), *more))
-            booted.banner = booted.wait_for("Open Source Network Boot Firmware", firmware.seconds)
+            booted.banner = booted.wait_for(BANNER, firmware.seconds)
             return booted
 
         yield start

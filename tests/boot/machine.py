@@ -25,6 +25,7 @@ from template import archive
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOGS = CHECKOUT / "build" / "boot-logs"
 WIDTH, HEIGHT = 80, 25  # of the screen that everything has to fit on
+BANNER = "Open Source Network Boot Firmware"  # iPXE's
 MACHINES = Path(__file__).with_name("machines.toml")
 SERVERS = Path(__file__).with_name("servers.toml")
 
@@ -32,7 +33,7 @@ SERVERS = Path(__file__).with_name("servers.toml")
 GIVEN_UP = re.compile(
     r"No bootable device|No bootable option or device was found|Failed to load ldlinux\.c32|Could not find kernel image"
     r"|isolinux\.bin missing or corrupt|Image checksum error|Boot failed: not a bootable disk|UEFI Interactive Shell"
-    r"|>>Start (?:PXE|HTTP)|could (?:not|NOT) boot|Synchronous Exception|X64 Exception"
+    r"|>>Start (?:PXE|HTTP)|could (?:not|NOT) boot|Security Violation|Synchronous Exception|X64 Exception"
 )
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>A-Z])|[\x00\x08\x0f]")
 
@@ -70,6 +71,20 @@ ARM64 = Firmware(
     ("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57", "-m", "512"),
     (_AAVMF / "AAVMF_CODE.fd", _AAVMF / "AAVMF_VARS.fd"),
     300,
+)
+# With Secure Boot on, and Microsoft's keys enrolled as on a bought machine. smm: only the firmware may
+# write the variables, or it would not be secure.
+UEFI_SECURE = Firmware(
+    "uefi-x86_64-secure",
+    _x86(
+        *("-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"),
+        *("-global", "ICH9-LPC.disable_s3=1"),
+    ),
+    (_OVMF / "OVMF_CODE_4M.secboot.fd", _OVMF / "OVMF_VARS_4M.ms.fd"),
+    120,
+)
+ARM64_SECURE = Firmware(
+    "uefi-arm64-secure", ARM64.command, (_AAVMF / "AAVMF_CODE.ms.fd", _AAVMF / "AAVMF_VARS.ms.fd"), 300
 )
 
 
@@ -176,7 +191,7 @@ class Machine:
         Args:
             firmware: what it is.
             media: QEMU's arguments for its drives.
-            work: a directory for its own copy of the UEFI variables.
+            work: a directory that keeps its UEFI variables: another Machine with it is this one, powered on again.
             name: names the console's log file.
             network: QEMU's arguments for its network cards.
             enter: the words that run a command where the network is.
@@ -238,7 +253,8 @@ class Machine:
                 drive += f",readonly=on,file={file}"
             else:
                 own = work / file.name
-                shutil.copyfile(file, own)
+                if not own.exists():
+                    shutil.copyfile(file, own)
                 drive += f",file={own}"
             arguments += ["-drive", drive]
         return arguments
@@ -263,21 +279,21 @@ class Machine:
             self._ended = True
             self._changed.notify_all()
 
-    def wait_for(self, text: str, seconds: float, *, may_fail: bool = False, times: int = 1) -> float:
+    def wait_for(self, text: str, seconds: float, *, may_fail: bool = False, since: int = 0) -> float:
         """Wait until the console shows `text`; return the seconds since power on.
 
         Args:
             text: what to wait for.
             seconds: how long, from now.
             may_fail: whether the machine is meant to give up, so that this is not an error.
-            times: how often the console has to show it.
+            since: how much of the console to leave out, from its beginning.
 
         Raises:
             BootError: it doesn't in that time, the machine gave up, or it ended.
         """
         end = time.monotonic() + seconds
         with self._changed:
-            while self.console.count(text) < times:
+            while text not in self.console[since:]:
                 if not may_fail and (gave_up := GIVEN_UP.search(self.console)):
                     raise self._error(f'said "{gave_up[0]}" before "{text}"')
                 if self._ended:
@@ -285,6 +301,22 @@ class Machine:
                 if not self._changed.wait(end - time.monotonic()):
                     raise self._error(f'did not show "{text}" in {seconds:.0f} s')
         return time.monotonic() - self.started
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Wait until the machine resets itself or switches itself off; raise BootError if it doesn't."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._ended, seconds):
+                raise self._error(f"still ran after {seconds:.0f} s")
+
+    def stands_still(self, seconds: float) -> bool:
+        """Return whether the machine shows nothing new, and does not reset itself, for so long.
+
+        What it is still drawing does not count.
+        """
+        time.sleep(2)
+        with self._changed:
+            before = len(self._raw)
+            return not self._changed.wait_for(lambda: self._ended or len(self._raw) != before, seconds)
 
     def shows_shell(self, seconds: float) -> str:
         """Wait for iPXE's shell after a failure and return the screen, its lines joined as they wrap.
@@ -300,16 +332,25 @@ class Machine:
     def screen(self) -> list[str]:
         """Return what stands on an 80x25 screen now: its lines, without trailing spaces or empty ones at the end."""
         terminal = pyte.Screen(WIDTH, HEIGHT)
-        pyte.ByteStream(terminal).feed(self._raw)
+        pyte.Stream(terminal).feed(self._raw.decode("cp437"))  # which draws MokManager's frames
         lines = [line.rstrip() for line in terminal.display]
         while lines and not lines[-1]:
             lines.pop()
         return lines
 
-    def press(self, key: str) -> None:
-        """Press and release a key of the machine's keyboard, by QEMU's name for it."""
-        self.monitor("send-key", keys=[{"type": "qcode", "data": key}])
-        time.sleep(0.25)  # QEMU holds it for 0.1 s
+    def press(self, *keys: str, shows: str = "") -> None:
+        """Press and release keys of the machine's keyboard, one after the other, by QEMU's names for them.
+
+        Args:
+            keys: what to press.
+            shows: what the console has to show then, if anything.
+        """
+        since = len(self.console)
+        for key in keys:
+            self.monitor("send-key", keys=[{"type": "qcode", "data": key}])
+            time.sleep(0.25)  # QEMU holds it for 0.1 s
+        if shows:
+            self.wait_for(shows, 20, may_fail=True, since=since)
 
     def enter_text(self, text: str) -> None:
         """Type at the serial console."""

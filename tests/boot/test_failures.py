@@ -196,7 +196,5 @@ def test_usb_keyboard_types_into_the_shell(
         request.applymarker(pytest.mark.xfail(reason="iPXE takes xHCI from BIOS and has no keyboard driver"))
     booted = boot(URL, "-machine", "i8042=off", "-device", f"{controller},id=usb", "-device", "usb-kbd,bus=usb.0")
     diagnosis(booted, 3)
-    for key in [*"echo", "spc", *"typed", "ret", *"exit", "ret"]:
-        booted.press(key)
-    booted.wait_for("\ntyped\r", 10, may_fail=True)
-    booted.wait_for("boots-from: booting from", 10, may_fail=True, times=2)
+    booted.press(*"echo", "spc", *"typed", "ret", shows="\ntyped\r")
+    booted.press(*"exit", "ret", shows="boots-from: booting from")

@@ -17,7 +17,7 @@ from template.__main__ import CACHE, FIRMWARE
 from template.archive import fetch, load_pins, unpack
 from tests.boot.conftest import Boot
 from tests.boot.lan import IQN, Lan
-from tests.boot.machine import UEFI, Firmware, Machine
+from tests.boot.machine import BANNER, UEFI, Firmware, Machine
 from tests.unit.test_image import longest
 
 SECONDS = 60
@@ -249,7 +249,8 @@ def test_runs_a_kernel_with_an_initrd_or_an_efi_program(lan: Lan, boot: Boot, fi
     if firmware is UEFI:
         shutil.copy(lib / "ipxe/ipxe-amd64.efi", lan.www / "program.efi")
         (lan.www / "boot").write_text("#!ipxe\nchain program.efi\n")
-        boot("http://bty-server/boot").wait_for("Open Source Network Boot Firmware", SECONDS, times=2)
+        booted = boot("http://bty-server/boot")
+        booted.wait_for(BANNER, SECONDS, since=len(booted.console))
     else:
         shutil.copy(lib / "ipxe/ipxe.lkrn", lan.www / "kernel")
         (lan.www / "initrd").write_text("#!ipxe\necho the initrd is there\nsleep 600\n")
@@ -263,4 +264,5 @@ def test_runs_an_efi_program_or_a_kernel_that_the_url_names(
     lan.segment()
     lan.http()
     shutil.copy(lib / "ipxe" / ("ipxe-amd64.efi" if firmware is UEFI else "ipxe.lkrn"), lan.www / "program")
-    boot("http://bty-server/program").wait_for("Open Source Network Boot Firmware", SECONDS, times=2)
+    booted = boot("http://bty-server/program")
+    booted.wait_for(BANNER, SECONDS, since=len(booted.console))

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +19,7 @@ from template.archive import Pin
 from template.tool import BuildError
 
 SUITE = "teststable"
+OTHER = "s390x"  # an architecture that the host isn't of
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -35,36 +36,40 @@ class Archive:
     keyring: Path
     gpg: list[str]
 
-    def publish(self, name: str, version: str) -> Pin:
+    def publish(self, name: str, version: str, architecture: str = "all") -> Pin:
         """Build a package and put it alone into the suite, whose index has expired; return the pin of it."""
         tree = self.root.parent / f"{name}-{version}"
         (tree / "DEBIAN").mkdir(parents=True)
-        fields = {"Package": name, "Version": version, "Architecture": "all", "Maintainer": "t <t@example.org>"}
+        fields = {"Package": name, "Version": version, "Architecture": architecture, "Maintainer": "t <t@example.org>"}
         control = "".join(f"{key}: {value}\n" for key, value in fields.items()) + "Description: test\n"
         (tree / "DEBIAN/control").write_text(control)
         (tree / "usr").mkdir()
         (tree / "usr/payload").write_text(version)
-        deb = self.root / "pool" / f"{name}_{version}_all.deb"
+        deb = self.root / "pool" / f"{name}_{version}_{architecture}.deb"
         deb.parent.mkdir(exist_ok=True)
         subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, deb], check=True, capture_output=True)
         content = deb.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
         index = f"{control}Filename: pool/{deb.name}\nSize: {len(content)}\nSHA256: {sha256}\n"
-        self._sign(index.encode())
+        self._sign(index.encode(), architecture)
         return Pin(name, SUITE, version, sha256)
 
-    def _sign(self, index: bytes) -> None:
+    def _sign(self, index: bytes, architecture: str) -> None:
         suite = self.root / "dists" / SUITE
-        machine = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True)
-        name = f"main/binary-{machine.stdout.strip()}/Packages"
-        (suite / name).parent.mkdir(parents=True, exist_ok=True)
-        (suite / name).write_bytes(index)
+        native = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True)
+        indexes = {native.stdout.strip(): b"", OTHER: b""}
+        for name in indexes if architecture == "all" else [architecture]:
+            indexes[name] = index
         release = (
             f"Origin: Test\nSuite: {SUITE}\nCodename: {SUITE}\nComponents: main\n"
-            f"Architectures: {machine.stdout.strip()}\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n"
-            "Valid-Until: Fri, 02 Jan 2026 00:00:00 UTC\n"
-            f"SHA256:\n {hashlib.sha256(index).hexdigest()} {len(index)} {name}\n"
+            f"Architectures: {' '.join(indexes)}\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n"
+            "Valid-Until: Fri, 02 Jan 2026 00:00:00 UTC\nSHA256:\n"
         )
+        for name, content in indexes.items():
+            file = f"main/binary-{name}/Packages"
+            (suite / file).parent.mkdir(parents=True, exist_ok=True)
+            (suite / file).write_bytes(content)
+            release += f" {hashlib.sha256(content).hexdigest()} {len(content)} {file}\n"
         (suite / "Release").write_text(release)
         (suite / "InRelease").unlink(missing_ok=True)
         subprocess.run(
@@ -77,7 +82,7 @@ class Archive:
 
 
 @pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
+def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[str], Path]]:
     home = tmp_path_factory.mktemp("gnupg")
     home.chmod(0o700)
     gpg = ["gpg", "--batch", "--homedir", str(home), "--no-autostart"]
@@ -86,7 +91,8 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
     subprocess.run([*start, *generate], check=True, capture_output=True)
     keyring = home / "keyring.gpg"
     subprocess.run([*gpg, "--export", "-o", keyring], check=True, capture_output=True)
-    return ["gpg", "--batch", "--homedir", str(home)], keyring
+    yield ["gpg", "--batch", "--homedir", str(home)], keyring
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)  # the agent that gpg has started
 
 
 @pytest.fixture
@@ -104,6 +110,16 @@ def served(tmp_path: Path, key: tuple[list[str], Path]) -> Iterator[Archive]:
 def get(served: Archive, pin: Pin, into: Path) -> archive.Package:
     (package,) = archive.fetch([pin], into, served.mirror, served.keyring)
     return package
+
+
+def test_gets_a_package_of_another_architecture(served: Archive, tmp_path: Path) -> None:
+    pin = replace(served.publish("shim", "1.0", OTHER), architecture=OTHER)
+    package = get(served, pin, tmp_path / "cache")
+    assert (package.name, package.version) == (f"shim:{OTHER}", "1.0")
+    assert (archive.unpack(package, tmp_path / "out") / "usr/payload").read_text() == "1.0"
+    # This host's own has none, and it is not taken for another.
+    with pytest.raises(BuildError, match="teststable has no package shim:"):
+        get(served, replace(pin, sha256="", architecture=""), tmp_path / "other")
 
 
 def test_gets_the_pinned_package_once(served: Archive, tmp_path: Path) -> None:

@@ -118,7 +118,21 @@ def test_script_longer_than_the_slot_is_refused() -> None:
 
 def test_firmware_list() -> None:
     lines = image.firmware(TEMPLATE)
-    assert [line.split()[0] for line in lines] == ["ipxe", "isolinux", "syslinux-common"]
+    shim = [
+        "shim-signed:amd64",
+        "shim-signed:arm64",
+        "shim-helpers-amd64-signed:amd64",
+        "shim-helpers-arm64-signed:arm64",
+    ]
+    assert [line.split()[0] for line in lines] == ["ipxe", "isolinux", "syslinux-common", *shim]
     assert all(re.fullmatch(r"\S+ \S+ \S+ [0-9a-f]{64}", line) for line in lines)
     with pytest.raises(TemplateError):
         image.firmware(b"no list here")
+
+
+def test_hashes_to_enroll() -> None:
+    lines = image.enrolled_hashes(TEMPLATE)
+    assert [line.split()[0] for line in lines] == ["EFI/BOOT/grubx64.efi", "EFI/BOOT/grubaa64.efi"]
+    assert all(re.fullmatch(r"\S+ [0-9a-f]{64}", line) for line in lines)
+    with pytest.raises(TemplateError):
+        image.enrolled_hashes(image.FIRMWARE_LIST_TITLE)

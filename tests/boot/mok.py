@@ -1,0 +1,81 @@
+"""MokManager, driven by the machine's keyboard: what the operator does once for each machine with Secure Boot on."""
+
+import re
+from collections.abc import Callable
+
+from tests.boot.machine import UEFI_SECURE, Firmware, Machine
+
+# What shim says of a program whose hash nobody has enrolled, and where it waits for Enter.
+REFUSED = "Verification failed: (0x1A) Security Violation"
+COUNTDOWN = "Press any key to perform MOK management"
+
+_ROW = r"((?:[0-9A-F]{2} ){15}[0-9A-F]{2})"
+
+
+def keyboard(firmware: Firmware, controller: str = "qemu-xhci") -> list[str]:
+    """Return QEMU's arguments for a machine whose only keyboard is on USB, as a BMC's is.
+
+    A PC then can't reset itself: OVMF does that by the controller of the PS/2 keyboard.
+    """
+    no_ps2 = ["-machine", "i8042=off"] if firmware is UEFI_SECURE else []
+    return [*no_ps2, "-device", f"{controller},id=usb", "-device", "usb-kbd,bus=usb.0"]
+
+
+def enroll(running: Machine, picture: Callable[[str], None] = lambda name: None) -> str:
+    """Enroll iPXE's hash on a machine that has just been powered on, up to its reset.
+
+    Args:
+        running: the machine, with the image for any URL as its boot medium.
+        picture: is called with a name for each screen, when it stands there.
+
+    Returns:
+        The SHA-256 that MokManager showed, in hexadecimal.
+
+    Raises:
+        BootError: it shows something else.
+    """
+    # How far down the list the file is, behind "../" and the one that says which to take.
+    file, down = ("grubx64.efi", 2) if running.firmware is UEFI_SECURE else ("grubaa64.efi", 3)
+    running.wait_for(REFUSED, running.firmware.seconds, may_fail=True)
+    picture("refused")
+    running.press("ret", shows=COUNTDOWN)
+    picture("countdown")
+    running.press("ret", shows="Enroll hash from disk")
+    running.press("down", "down")
+    picture("menu")
+    running.press("ret", shows="BOOTS-FROM")
+    picture("volume")
+    running.press("ret", shows="EFI/")
+    running.press("ret", shows="BOOT/")
+    running.press("down", "ret", shows=f"ENROLL {file}" if down == 2 else file)
+    running.press(*["down"] * down)
+    picture("file")
+    running.press("ret", shows="View key 0")
+    running.press("ret", shows="SHA256 hash")
+    picture("hash")
+    running.press("ret", shows="View key 0")
+    running.press("down", "ret", shows="Enroll the key(s)?")
+    running.press("down")
+    picture("yes")
+    running.press("ret", shows="Reboot")
+    picture("reboot")
+    running.press("ret")
+    shown = re.search(rf"SHA256 hash.*?{_ROW}.*?{_ROW}", running.console, re.DOTALL)
+    assert shown
+    return bytes.fromhex(f"{shown[1]} {shown[2]}").hex()
+
+
+def delete(running: Machine, password: str) -> None:
+    """Delete the hash that mokutil, in the system that ran before, was told to delete; up to the reset.
+
+    Args:
+        running: the machine, which has just been powered on.
+        password: what mokutil was given.
+    """
+    running.wait_for(COUNTDOWN, running.firmware.seconds, may_fail=True)
+    running.press("ret", shows="Delete MOK")
+    running.press("down", "ret", shows="View key 0")
+    running.press("down", "ret", shows="Delete the key(s)?")
+    running.press("down", "ret", shows="Password:")
+    running.press(*password, "ret", shows="Reboot")
+    running.press("ret")

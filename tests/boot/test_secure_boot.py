@@ -1,0 +1,185 @@
+"""With Secure Boot on a machine asks once whether it may run this iPXE, and then boots from every URL."""
+
+import lzma
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import boots_from
+from boots_from import image
+from template.__main__ import CACHE, FIRMWARE
+from template.archive import fetch, load_pins, unpack
+from tests.boot import machine, mok
+from tests.boot.machine import ARM64_SECURE, SCSI_CD, UEFI_SECURE, USB_STICK, BootError, Firmware, Machine
+from tests.boot.server import BootServer
+from tests.boot.test_matrix import boot
+
+Variables = Callable[[Firmware], Path]
+SIGNED = Path(__file__).with_name("signed.toml")
+FIRMWARES = pytest.mark.parametrize("firmware", [UEFI_SECURE, ARM64_SECURE], ids=lambda firmware: firmware.name)
+
+
+def bake(url: str, work: Path) -> Path:
+    iso = work / "boots-from.iso"
+    iso.write_bytes(boots_from.bake(url))
+    return iso
+
+
+def power_on(firmware: Firmware, work: Path, name: str, controller: str = "qemu-xhci") -> Machine:
+    """Power on a machine with `work`'s image in its CD drive, and a USB keyboard."""
+    media = [*SCSI_CD.arguments(work / "boots-from.iso"), *mok.keyboard(firmware, controller)]
+    return Machine(firmware, media, work, f"{firmware.name}-{name}")
+
+
+def enroll(firmware: Firmware, work: Path, name: str, controller: str = "qemu-xhci") -> str:
+    """Enroll the hash of `work`'s image on the machine that lives in `work`."""
+    with power_on(firmware, work, name, controller) as running:
+        return mok.enroll(running)
+
+
+@pytest.fixture(scope="session")
+def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Variables:
+    """Return a function that gives the UEFI variables of a machine on which iPXE's hash is enrolled."""
+    stores: dict[str, Path] = {}
+
+    def variables(firmware: Firmware) -> Path:
+        if firmware.name not in stores:
+            work = tmp_path_factory.mktemp(firmware.name)
+            bake("http://bootserver/boot", work)
+            shown = enroll(firmware, work, "enroll")
+            # What MokManager shows is what the operator can compare with.
+            assert shown in {line.split()[1] for line in image.enrolled_hashes(image.read_template())}
+            stores[firmware.name] = work / firmware.pflash[1].name
+        return stores[firmware.name]
+
+    return variables
+
+
+@FIRMWARES
+def test_first_boot_is_refused_and_waits_for_the_operator(firmware: Firmware, tmp_path: Path) -> None:
+    bake("http://bootserver/boot", tmp_path)
+    with power_on(firmware, tmp_path, "refused") as running:
+        running.wait_for(mok.REFUSED, firmware.seconds, may_fail=True)
+        assert running.stands_still(15)
+        running.press("ret", shows="Booting in 1 second")  # MokManager counts from 10
+        running.wait_for(mok.REFUSED, 20, may_fail=True, since=running.console.index("Booting in 1 second"))
+        assert running.stands_still(5)
+        running.press("ret", shows="BdsDxe: ")  # the firmware goes on to the next boot device
+        assert "iPXE" not in running.console
+    with power_on(firmware, tmp_path, "refused-again") as running:
+        running.wait_for(mok.REFUSED, firmware.seconds, may_fail=True)
+
+
+@FIRMWARES
+def test_enrolled_once_it_boots_from_every_url(
+    firmware: Firmware, enrolled: Variables, boot_server: BootServer, tmp_path: Path
+) -> None:
+    """From CD and from USB, with URLs that it did not have then."""
+    shutil.copy(enrolled(firmware), tmp_path)
+    for medium in (SCSI_CD, USB_STICK):
+        path = f"/{secrets.token_hex(8)}"
+        iso = bake(f"http://{machine.HOST}:{boot_server.port}{path}", tmp_path)
+        boot_server.requests.clear()
+        name = f"{firmware.name}-{medium.name}"
+        # A question would fail it: nobody answers.
+        seconds = boot(firmware, medium.arguments(iso), boot_server, path, tmp_path, name)
+        print(f"{name}: {seconds:.1f} s to the request")
+
+
+def test_enrolls_by_a_usb_2_keyboard(tmp_path: Path) -> None:
+    bake("http://bootserver/boot", tmp_path)
+    enroll(UEFI_SECURE, tmp_path, "usb2", "usb-ehci")
+    with pytest.raises(BootError, match="could NOT boot"), power_on(UEFI_SECURE, tmp_path, "usb2") as running:
+        running.wait_for("never", 60)
+
+
+def test_new_firmware_asks_once_more(enrolled: Variables, boot_server: BootServer, tmp_path: Path) -> None:
+    """A bump of iPXE is another program."""
+    shutil.copy(enrolled(UEFI_SECURE), tmp_path)
+    iso = bake(f"http://{machine.HOST}:{boot_server.port}/boot", tmp_path)
+    iso.write_bytes(iso.read_bytes().replace(b"ipxe.efi,2.0", b"ipxe.efi,2.1"))
+    shown = enroll(UEFI_SECURE, tmp_path, "bump")
+    assert shown not in {line.split()[1] for line in image.enrolled_hashes(image.read_template())}
+    boot(UEFI_SECURE, SCSI_CD.arguments(iso), boot_server, "/boot", tmp_path, "bumped")
+
+
+def test_unsigned_programs_are_refused_and_signed_ones_run(
+    enrolled: Variables, boot_server: BootServer, tmp_path: Path
+) -> None:
+    """iPXE being enrolled does not enroll what its server sends."""
+    shutil.copy(enrolled(UEFI_SECURE), tmp_path)
+    for package in fetch(load_pins(FIRMWARE), CACHE):
+        if package.name == "ipxe":
+            unpack(package, tmp_path)
+    grub = machine.unpack(SIGNED) / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
+    boot_server.files["/unsigned.efi"] = (tmp_path / "usr/lib/ipxe/snponly.efi").read_bytes()
+    boot_server.files["/signed.efi"] = grub.read_bytes()
+    boot_server.files["/boot"] = b"#!ipxe\nchain unsigned.efi || echo it was refused\nchain signed.efi\n"
+    bake(f"http://{machine.HOST}:{boot_server.port}/boot", tmp_path)
+    with power_on(UEFI_SECURE, tmp_path, "unsigned") as running:
+        running.wait_for("GNU GRUB", 60)
+        assert "Verification failed: Security Policy Violation" in running.console
+        assert "it was refused" in running.console
+
+
+INIT = """\
+#!/bin/busybox sh
+busybox mount -t devtmpfs none /dev
+busybox mount -t proc none /proc
+busybox mount -t sysfs none /sys
+busybox insmod /efivarfs.ko
+busybox mount -t efivarfs none /sys/firmware/efi/efivars
+export LD_LIBRARY_PATH=/lib
+mokutil --sb-state
+mokutil --list-enrolled
+printf '{password}\\n{password}\\n' | mokutil --delete-hash {sha256}
+busybox sync
+busybox reboot -f
+"""
+
+
+def linux(server: BootServer, init: str) -> None:
+    """Serve a script, as /boot, that boots Debian's signed Linux with mokutil in its initrd."""
+    root = machine.unpack(SIGNED)
+    lib = root / "usr/lib/x86_64-linux-gnu"
+    files = {"bin/busybox": root / "usr/bin/busybox", "bin/mokutil": root / "usr/bin/mokutil"}
+    files["lib64/ld-linux-x86-64.so.2"] = lib / "ld-linux-x86-64.so.2"
+    for name in (
+        "crypto.so.3",
+        "z.so.1",
+        "zstd.so.1",
+        "c.so.6",
+        "efivar.so.1",
+        "dl.so.2",
+        "keyutils.so.1",
+        "crypt.so.1",
+    ):
+        files[f"lib/lib{name}"] = lib / f"lib{name}"
+    contents = {name: file.read_bytes() for name, file in files.items()}
+    contents["efivarfs.ko"] = lzma.decompress(next(root.rglob("efivarfs.ko.xz")).read_bytes())
+    contents["init"] = init.encode()
+    contents |= {f"{folder}/placeholder": b"\n" for folder in ("dev", "proc", "sys")}
+    server.files |= {f"/{name}": content for name, content in contents.items()}
+    server.files["/vmlinuz"] = next(root.glob("boot/vmlinuz*")).read_bytes()
+    initrds = "".join(f"initrd {name} /{name} mode=755 mkdir=-1\n" for name in contents)
+    server.files["/boot"] = f"#!ipxe\nkernel vmlinuz console=ttyS0 rdinit=/init\n{initrds}boot\n".encode()
+
+
+def test_signed_linux_runs_and_mokutil_undoes_it(enrolled: Variables, boot_server: BootServer, tmp_path: Path) -> None:
+    shutil.copy(enrolled(UEFI_SECURE), tmp_path)
+    bake(f"http://{machine.HOST}:{boot_server.port}/boot", tmp_path)
+    sha256 = image.enrolled_hashes(image.read_template())[0].split()[1]
+    password = "once2026"
+    linux(boot_server, INIT.format(password=password, sha256=sha256))
+    with power_on(UEFI_SECURE, tmp_path, "linux") as running:
+        running.wait_for_end(90)
+        assert "SecureBoot enabled" in running.console
+        assert sha256 in running.console
+    with power_on(UEFI_SECURE, tmp_path, "undo") as running:
+        mok.delete(running, password)
+        assert running.stands_still(3)
+    with power_on(UEFI_SECURE, tmp_path, "undone") as running:
+        running.wait_for(mok.REFUSED, 60, may_fail=True)
