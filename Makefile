@@ -12,7 +12,7 @@ export BOOTS_FROM_URL = $(value URL)
 TEMPLATE := src/boots_from/template.iso
 PYTHON := .venv/bin/python
 
-.PHONY: help iso url-given template machines test test-all soak screens lint unit boot bench dist clean
+.PHONY: help iso url-given template machines test test-all soak screens matrix layout lint unit boot bench dist clean
 
 help:
 	@echo "make iso URL='http://bootserver/boot'   write ./boots-from.iso; sets up what is missing"
@@ -20,9 +20,11 @@ help:
 	@echo "make test-all   the same, with the slow combinations too"
 	@echo "make soak       boot sixty times in a row"
 	@echo "make screens    make the pictures in docs/screens again, from real boots"
+	@echo "make matrix     boot every machine from every medium; writes docs/matrix.md"
+	@echo "make layout     the tables of docs/layout.md, from the image"
 	@echo "make lint       ruff and mypy"
 	@echo "make unit       the tests that boot no machine: seconds"
-	@echo "make boot       boot every machine from every medium"
+	@echo "make boot       the tests that boot machines"
 	@echo "make bench      how long, how large, against what"
 	@echo "make dist       wheel and sdist in ./dist"
 	@echo "make template   lay out the template again if its sources changed"
@@ -55,6 +57,12 @@ $(TEMPLATE): .venv/created $(wildcard template/*.py) template/firmware.toml src/
 
 machines: .venv/tools-installed
 	@template/install-tools test
+
+matrix: machines
+	$(PYTHON) -m tests.boot.matrix
+
+layout: $(TEMPLATE)
+	$(PYTHON) -m template.layout
 
 lint: .venv/tools-installed
 	$(PYTHON) -m ruff check

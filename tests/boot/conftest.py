@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.boot import machine, server
+from tests.boot import machine, mok, server
 from tests.boot.lan import Lan
 from tests.boot.machine import BANNER, BIOS, UEFI, Firmware, Machine
 
 Boot = Callable[..., Machine]
+Variables = Callable[[Firmware], Path]
 
 # Only in "make test-all": slow, and most of them the same on the other firmware, which always runs.
 THOROUGH = (
@@ -51,6 +52,7 @@ THOROUGH = (
     "test_first_boot_is_refused_and_waits_for_the_operator[uefi-arm64",
     "test_enrolled_once_it_boots_from_every_url[uefi-arm64",
     "test_enrolls_by_a_usb_2_keyboard",
+    "test_needs_one_of_microsofts_cas_for_others",
     "test_new_firmware_asks_once_more",
     "test_unsigned_programs_are_refused_and_signed_ones_run",
     "test_signed_linux_runs_and_mokutil_undoes_it",
@@ -72,9 +74,16 @@ def boot_server() -> Iterator[server.BootServer]:
 
 
 @pytest.fixture(scope="session")
-def machines() -> Path:
-    """Return where the machines that Debian 12 lacks lie."""
-    return machine.unpack(machine.MACHINES)
+def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Variables:
+    """Return a function that gives the UEFI variables of a machine on which iPXE's hash is enrolled."""
+    stores: dict[str, Path] = {}
+
+    def variables(firmware: Firmware) -> Path:
+        if firmware.name not in stores:
+            stores[firmware.name] = mok.enrolled_variables(firmware, tmp_path_factory.mktemp(firmware.name))
+        return stores[firmware.name]
+
+    return variables
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
-from tests.boot.machine import UEFI_SECURE, Firmware, Machine
+import boots_from
+from boots_from import image
+from tests.boot.machine import SCSI_CD, UEFI_SECURE, Firmware, Machine
 
 # What shim says of a program whose hash nobody has enrolled, and where it waits for Enter.
 REFUSED = "Verification failed: (0x1A) Security Violation"
@@ -63,6 +66,17 @@ def enroll(running: Machine, picture: Callable[[str], None] = lambda name: None)
     shown = re.search(rf"SHA256 hash.*?{_ROW}.*?{_ROW}", running.console, re.DOTALL)
     assert shown
     return bytes.fromhex(f"{shown[1]} {shown[2]}").hex()
+
+
+def enrolled_variables(firmware: Firmware, work: Path) -> Path:
+    """Return the UEFI variables, in `work`, of a machine on which iPXE's hash has been enrolled."""
+    iso = work / "boots-from.iso"
+    iso.write_bytes(boots_from.bake("http://bootserver/boot"))
+    with Machine(firmware, [*SCSI_CD.arguments(iso), *keyboard(firmware)], work, f"{firmware.name}-enroll") as running:
+        shown = enroll(running)
+    # What MokManager shows is what the operator can compare with.
+    assert shown in {line.split()[1] for line in image.enrolled_hashes(image.read_template())}
+    return work / firmware.pflash[1].name
 
 
 def delete(running: Machine, password: str) -> None:

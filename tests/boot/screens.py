@@ -1,8 +1,11 @@
 """Make the pictures in docs/screens from real boots: python -m tests.boot.screens, which make screens runs.
 
+Arguments, if any, name the pictures that are wanted; "secure-boot" is all those of MokManager.
+
 Each is what QEMU's graphics card shows when the machine has come to rest, taken by its monitor.
 """
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -10,9 +13,10 @@ from pathlib import Path
 
 import trustme
 
-from tests.boot import machine
+import boots_from
+from tests.boot import machine, mok
 from tests.boot.lan import Lan
-from tests.boot.machine import BIOS, CHECKOUT, UEFI, Firmware
+from tests.boot.machine import AHCI_CD, BIOS, CHECKOUT, UEFI, Firmware, Machine
 
 SCREENS = CHECKOUT / "docs" / "screens"
 URL = "http://bty-server/boot"
@@ -74,15 +78,38 @@ def take(name: str) -> None:
         with lan.machine(firmware, url, f"screen-{name}", "-device", "VGA") as booted:
             booted.wait_for(last, 120, may_fail=True)
             time.sleep(1)  # the last line, and the cursor
-            booted.monitor("screendump", filename=str(SCREENS / f"{name}.png"), format="png")
+            _dump(booted, name)
+
+
+def take_secure_boot() -> None:
+    """Enroll iPXE's hash on a machine with Secure Boot on, and write a picture of each step."""
+    with tempfile.TemporaryDirectory(prefix="screen-") as name:
+        work = Path(name)
+        iso = work / "boots-from.iso"
+        iso.write_bytes(boots_from.bake(URL))
+        devices = [*AHCI_CD.arguments(iso), "-device", "VGA"]
+        with Machine(machine.UEFI_SECURE, devices, work, "screen-secure-boot") as booted:
+
+            def picture(step: str) -> None:
+                time.sleep(1)
+                _dump(booted, f"secure-boot-{step}")
+
+            mok.enroll(booted, picture)
+
+
+def _dump(booted: Machine, name: str) -> None:
+    booted.monitor("screendump", filename=str(SCREENS / f"{name}.png"), format="png")
     print(name, flush=True)
 
 
 def main() -> None:
-    """Take them all."""
+    """Take them all, or those that are named."""
     SCREENS.mkdir(parents=True, exist_ok=True)
-    for name in PICTURES:
-        take(name)
+    for name in sys.argv[1:] or [*PICTURES, "secure-boot"]:
+        if name == "secure-boot":
+            take_secure_boot()
+        else:
+            take(name)
 
 
 if __name__ == "__main__":

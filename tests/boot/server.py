@@ -1,5 +1,6 @@
 """The boot server of the tests: real HTTP, on loopback, which remembers who asked for what."""
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -31,16 +32,28 @@ def boot_server() -> Iterator[BootServer]:
     """Serve on a free port of 127.0.0.1 until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # iPXE reads a disk by many small requests: one connection for them
+
         def do_GET(self) -> None:
             state.requests.append(Request(self.path, self.headers.get("User-Agent", ""), time.monotonic()))
             content = state.files.get(self.path.partition("?")[0])
             if content is None:
                 self.send_error(404)
                 return
-            self.send_response(200)
+            part = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+            if part:
+                first, last = int(part[1]), int(part[2])
+                self.send_response(206)
+                self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
+                content = content[first : last + 1]
+            else:
+                self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            if self.command != "HEAD":
+                self.wfile.write(content)
+
+        do_HEAD = do_GET  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing: the requests are in the list."""

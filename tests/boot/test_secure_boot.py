@@ -3,21 +3,21 @@
 import lzma
 import secrets
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import boots_from
 from boots_from import image
-from template.__main__ import CACHE, FIRMWARE
-from template.archive import fetch, load_pins, unpack
+from template.__main__ import FIRMWARE
 from tests.boot import machine, mok
-from tests.boot.machine import ARM64_SECURE, SCSI_CD, UEFI_SECURE, USB_STICK, BootError, Firmware, Machine
+from tests.boot.conftest import Variables
+from tests.boot.machine import ARM64_SECURE, SCSI_CD, UEFI_SECURE, XHCI_STICK, BootError, Firmware, Machine
+from tests.boot.matrix import boot
 from tests.boot.server import BootServer
-from tests.boot.test_matrix import boot
 
-Variables = Callable[[Firmware], Path]
 SIGNED = Path(__file__).with_name("signed.toml")
 FIRMWARES = pytest.mark.parametrize("firmware", [UEFI_SECURE, ARM64_SECURE], ids=lambda firmware: firmware.name)
 
@@ -38,24 +38,6 @@ def enroll(firmware: Firmware, work: Path, name: str, controller: str = "qemu-xh
     """Enroll the hash of `work`'s image on the machine that lives in `work`."""
     with power_on(firmware, work, name, controller) as running:
         return mok.enroll(running)
-
-
-@pytest.fixture(scope="session")
-def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Variables:
-    """Return a function that gives the UEFI variables of a machine on which iPXE's hash is enrolled."""
-    stores: dict[str, Path] = {}
-
-    def variables(firmware: Firmware) -> Path:
-        if firmware.name not in stores:
-            work = tmp_path_factory.mktemp(firmware.name)
-            bake("http://bootserver/boot", work)
-            shown = enroll(firmware, work, "enroll")
-            # What MokManager shows is what the operator can compare with.
-            assert shown in {line.split()[1] for line in image.enrolled_hashes(image.read_template())}
-            stores[firmware.name] = work / firmware.pflash[1].name
-        return stores[firmware.name]
-
-    return variables
 
 
 @FIRMWARES
@@ -79,7 +61,7 @@ def test_enrolled_once_it_boots_from_every_url(
 ) -> None:
     """From CD and from USB, with URLs that it did not have then."""
     shutil.copy(enrolled(firmware), tmp_path)
-    for medium in (SCSI_CD, USB_STICK):
+    for medium in (SCSI_CD, XHCI_STICK):
         path = f"/{secrets.token_hex(8)}"
         iso = bake(f"http://{machine.HOST}:{boot_server.port}{path}", tmp_path)
         boot_server.requests.clear()
@@ -111,11 +93,9 @@ def test_unsigned_programs_are_refused_and_signed_ones_run(
 ) -> None:
     """iPXE being enrolled does not enroll what its server sends."""
     shutil.copy(enrolled(UEFI_SECURE), tmp_path)
-    for package in fetch(load_pins(FIRMWARE), CACHE):
-        if package.name == "ipxe":
-            unpack(package, tmp_path)
+    unsigned = machine.unpack(FIRMWARE) / "usr/lib/ipxe/snponly.efi"
     grub = machine.unpack(SIGNED) / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
-    boot_server.files["/unsigned.efi"] = (tmp_path / "usr/lib/ipxe/snponly.efi").read_bytes()
+    boot_server.files["/unsigned.efi"] = unsigned.read_bytes()
     boot_server.files["/signed.efi"] = grub.read_bytes()
     boot_server.files["/boot"] = b"#!ipxe\nchain unsigned.efi || echo it was refused\nchain signed.efi\n"
     bake(f"http://{machine.HOST}:{boot_server.port}/boot", tmp_path)
@@ -123,6 +103,20 @@ def test_unsigned_programs_are_refused_and_signed_ones_run(
         running.wait_for("GNU GRUB", 60)
         assert "Verification failed: Security Policy Violation" in running.console
         assert "it was refused" in running.console
+
+
+@pytest.mark.parametrize(("keys", "shows"), [("uefi23", mok.REFUSED), ("win23", "Access Denied")])
+def test_needs_one_of_microsofts_cas_for_others(keys: str, shows: str, tmp_path: Path) -> None:
+    """The one of 2023 alone will do, on machines made without the one of 2011; a machine for Windows alone refuses."""
+    code, variables = UEFI_SECURE.pflash
+    own = tmp_path / variables.name
+    program = Path(sys.executable).with_name("virt-fw-vars")
+    words = ["--enroll-microsoft", "--microsoft-db", keys, "--secure-boot"]
+    empty = code.with_name("OVMF_VARS_4M.fd")
+    subprocess.run([program, "-i", empty, *words, "-o", own], check=True, capture_output=True)
+    bake("http://bootserver/boot", tmp_path)
+    with power_on(UEFI_SECURE, tmp_path, keys) as running:
+        running.wait_for(shows, 60, may_fail=True)
 
 
 INIT = """\

@@ -13,8 +13,8 @@ import trustme
 
 import boots_from
 from template import esp, iso
-from template.__main__ import CACHE, FIRMWARE
-from template.archive import fetch, load_pins, unpack
+from template.__main__ import FIRMWARE
+from tests.boot import machine
 from tests.boot.conftest import Boot
 from tests.boot.lan import IQN, Lan
 from tests.boot.machine import BANNER, UEFI, Firmware, Machine
@@ -57,12 +57,9 @@ def test_nfs(lan: Lan, boot: Boot) -> None:
 
 
 @pytest.fixture(scope="session")
-def lib(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lib() -> Path:
     """Return /usr/lib of the firmware packages."""
-    into = tmp_path_factory.mktemp("firmware")
-    for package in fetch(load_pins(FIRMWARE), CACHE):
-        unpack(package, into)
-    return into / "usr/lib"
+    return machine.unpack(FIRMWARE) / "usr/lib"
 
 
 def lun(lan: Lan, work: Path) -> Path:

@@ -11,6 +11,7 @@ import pytest
 
 import boots_from
 from boots_from import image
+from template import layout
 from template.__main__ import CACHE, FIRMWARE, TEMPLATE
 from template.archive import fetch, load_pins
 
@@ -69,6 +70,30 @@ def test_gpt_has_the_same_two_partitions_and_no_other(iso: Path) -> None:
     for verdict in (said("gdisk", iso, stdin="2\nv\nq\n"), said("sgdisk", "-v", iso, status=2)):
         assert "No problems found" in verdict
         assert "Caution" not in verdict
+
+
+def test_partition_tools_have_nothing_to_complain_of(iso: Path) -> None:
+    assert "No errors detected." in said("sfdisk", "-V", iso)
+    for listing in (said("fdisk", "-l", iso), said("parted", "-s", iso, "unit", "s", "print")):
+        assert re.search(r"10240s? +\d+", listing)
+        assert not re.search("warning|error|overlap|corrupt|differ", listing, re.IGNORECASE)
+    assert "+ good" in said("xorriso", "-no_rc", "-indev", iso, "-check_media")
+
+
+def test_every_byte_is_accounted_for(iso: Path) -> None:
+    """No two things overlap, and what is not in the table is zero."""
+    content = iso.read_bytes()
+    end = 0
+    for part in layout.ranges(iso):
+        assert part.start >= end, part
+        assert not any(content[end : part.start]), part
+        end = part.start + part.size
+    assert end == len(content)
+
+
+def test_page_about_the_layout_is_of_this_image(iso: Path) -> None:
+    page = layout.PAGE.read_text()
+    assert layout.written(page, layout.tables(iso)) == page, "run make layout"
 
 
 def test_el_torito_has_bios_and_uefi(iso: Path) -> None:

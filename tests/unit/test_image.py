@@ -1,6 +1,7 @@
 """The slots: all found, all filled, nothing else touched."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -134,5 +135,9 @@ def test_hashes_to_enroll() -> None:
     lines = image.enrolled_hashes(TEMPLATE)
     assert [line.split()[0] for line in lines] == ["EFI/BOOT/grubx64.efi", "EFI/BOOT/grubaa64.efi"]
     assert all(re.fullmatch(r"\S+ [0-9a-f]{64}", line) for line in lines)
+    page = (Path(__file__).resolve().parents[2] / "docs/secure-boot.md").read_text()
+    for line in lines:
+        path, digits = line.split()
+        assert f"| `{path}` | `{bytes.fromhex(digits).hex(' ').upper()}` |" in page
     with pytest.raises(TemplateError):
         image.enrolled_hashes(image.FIRMWARE_LIST_TITLE)

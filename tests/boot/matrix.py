@@ -1,0 +1,272 @@
+"""The boot matrix: every kind of machine and every medium, and why where it doesn't boot.
+
+python -m tests.boot.matrix, which make matrix runs, boots all and writes docs/matrix.md.
+"""
+
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import boots_from
+from template import archive
+from template.__main__ import FIRMWARE
+from tests.boot import machine, mok
+from tests.boot.machine import CHECKOUT, HOST, BootError, Firmware, Machine, Medium
+from tests.boot.server import BootServer, boot_server
+
+PAGE = CHECKOUT / "docs" / "matrix.md"
+
+
+# What makes a medium of the image: from the image, a directory to work in and the server to QEMU's arguments.
+Attach = Callable[[Path, Path, BootServer], list[str]]
+
+
+def _plain(medium: Medium) -> Attach:
+    return lambda image, work, server: medium.arguments(image)
+
+
+def _copied_files(image: Path, work: Path, server: BootServer) -> list[str]:
+    """Make a FAT stick with the ISO's files: what Rufus makes in ISO mode, or a person with a file manager."""
+    stick, tree = work / "stick.img", work / "tree"
+    for command in (
+        ["xorriso", "-no_rc", "-osirrox", "on", "-indev", image, "-extract", "/", tree],
+        ["mformat", "-C", "-i", stick, "-T", "65536", "-h", "64", "-s", "32", "::"],
+        ["mcopy", "-s", "-i", stick, tree / "EFI", tree / "boot", tree / "firmware.txt", "::"],
+    ):
+        subprocess.run([str(word) for word in command], check=True, capture_output=True)
+    return machine.XHCI_STICK.arguments(stick)
+
+
+def _sd_card(image: Path, work: Path, server: BootServer) -> list[str]:
+    """An SD card's size is a power of two."""
+    card = work / "card.img"
+    content = image.read_bytes()
+    card.write_bytes(content.ljust(1 << (len(content) - 1).bit_length(), b"\0"))
+    return machine.SD_CARD.arguments(card)
+
+
+def _http_disk(image: Path, work: Path, server: BootServer) -> list[str]:
+    """Another iPXE takes the image as a disk over HTTP, block by block; like Ventoy, it is no real drive."""
+    server.files["/inner.iso"] = image.read_bytes()
+    server.files["/outer"] = f"#!ipxe\nsanboot http://{HOST}:{server.port}/inner.iso\n".encode()
+    outer = work / "outer.iso"
+    outer.write_bytes(boots_from.bake(f"http://{HOST}:{server.port}/outer"))
+    return machine.SCSI_CD.arguments(outer)
+
+
+def _memdisk(image: Path, work: Path, server: BootServer) -> list[str]:
+    """SYSLINUX's memdisk holds the image in memory as a CD, as boot menus on sticks do."""
+    memdisk = next(machine.unpack(FIRMWARE).rglob("memdisk"))
+    return ["-kernel", str(memdisk), "-initrd", str(image), "-append", "iso raw"]
+
+
+# How each kind of machine is made; None for those that Debian 12 lacks, from their unpacked packages.
+COLUMNS: dict[str, Callable[[], Firmware]] = {
+    "BIOS": lambda: machine.BIOS,
+    "UEFI": lambda: machine.UEFI,
+    "UEFI, Secure Boot": lambda: machine.UEFI_SECURE,
+    "ARM64": lambda: machine.ARM64,
+    "ARM64, Secure Boot": lambda: machine.ARM64_SECURE,
+    "RISC-V 64": lambda: machine.riscv64(machine.unpack(machine.MACHINES)),
+    "LoongArch64": lambda: machine.loongarch64(machine.unpack(machine.MACHINES)),
+}
+# Parallel IDE is on QEMU's older PC.
+_PC = {"BIOS": machine.BIOS_PC, "UEFI": machine.UEFI_PC}
+
+ROWS = {
+    "CD, IDE": _plain(machine.IDE_CD),
+    "CD, AHCI (SATA)": _plain(machine.AHCI_CD),
+    "CD, virtio-SCSI": _plain(machine.SCSI_CD),
+    "CD, LSI 53C895A SCSI": _plain(machine.LSI_CD),
+    "CD, PVSCSI": _plain(machine.PVSCSI_CD),
+    "CD, USB 1 (UHCI)": _plain(machine.UHCI_CD),
+    "CD, USB 2 (EHCI)": _plain(machine.EHCI_CD),
+    "CD, USB 3 (xHCI)": _plain(machine.XHCI_CD),
+    "stick, USB 1 (UHCI)": _plain(machine.UHCI_STICK),
+    "stick, USB 2 (EHCI)": _plain(machine.EHCI_STICK),
+    "stick, USB 3 (xHCI)": _plain(machine.XHCI_STICK),
+    "stick, USB 2, UAS": _plain(machine.UAS_STICK),
+    "FAT stick with the ISO's files": _copied_files,
+    "disk, IDE": _plain(machine.IDE_DISK),
+    "disk, SATA": _plain(machine.SATA_DISK),
+    "disk, NVMe": _plain(machine.NVME_DISK),
+    "disk, virtio": _plain(machine.VIRTIO_DISK),
+    "disk, virtio-SCSI": _plain(machine.SCSI_DISK),
+    "disk, 4,096-byte sectors": _plain(machine.SECTORS_4K_DISK),
+    "SD card": _sd_card,
+    "ISO over HTTP, iPXE's sanboot": _http_disk,
+    "ISO in memory, memdisk": _memdisk,
+}
+
+
+_NO_DRIVER = "the machine's firmware has no driver for it"
+_512 = "the FAT file system and the boot code count in sectors of 512 bytes; with others no hybrid image boots"
+_NOT_COPIED = "the ISO's files hold no loader for it: write the image itself"
+# Where it does not boot, and why.
+WHY_NOT = {
+    **{
+        (column, row): _NO_DRIVER
+        for column in COLUMNS
+        for row in ("CD, LSI 53C895A SCSI", "CD, PVSCSI", "stick, USB 2, UAS", "SD card")
+        if column != "BIOS"
+    },
+    **{(column, "disk, 4,096-byte sectors"): _512 for column in COLUMNS},
+    ("BIOS", "FAT stick with the ISO's files"): "copied files bring no boot code: write the image itself",
+    ("ARM64, Secure Boot", "FAT stick with the ISO's files"): (
+        "the ISO's files hold no shim for it, to keep the image below 14 MiB: write the image itself"
+    ),
+    ("RISC-V 64", "FAT stick with the ISO's files"): _NOT_COPIED,
+    ("LoongArch64", "FAT stick with the ISO's files"): _NOT_COPIED,
+}
+
+
+def exists(column: str, row: str) -> bool:
+    """Return whether there are such machines."""
+    if "IDE" in row:
+        return column in _PC
+    return column == "BIOS" or row != "ISO in memory, memdisk"
+
+
+def firmware(column: str, row: str) -> Firmware:
+    """Return the machine of a cell."""
+    return _PC[column] if "IDE" in row else COLUMNS[column]()
+
+
+def boot(firmware: Firmware, media: list[str], server: BootServer, path: str, work: Path, name: str) -> float:
+    """Boot, and return the seconds from power on to the request.
+
+    Args:
+        firmware: the machine.
+        media: QEMU's arguments for its drives, with the image for `path` on the server.
+        server: what it boots from.
+        path: what it has to ask for.
+        work: a directory for its UEFI variables.
+        name: names the console's log file.
+
+    Raises:
+        BootError: it doesn't boot.
+    """
+    nonce = f"nonce {secrets.token_hex(8)}"
+    # The pause keeps what follows off the console until the nonce was read.
+    server.files[path.partition("?")[0]] = f"#!ipxe\necho {nonce}\nsleep 600\n".encode()
+    with Machine(firmware, media, work, name) as running:
+        running.wait_for(nonce, firmware.seconds)
+        (request,) = [request for request in server.requests if request.path == path]
+        assert re.match(r"iPXE/2\.", request.user_agent)
+        return request.at - running.started
+
+
+def _result(column: str, row: str, variables: dict[str, Path]) -> float | None:
+    """Boot a cell: return the seconds to the request, or None where it rightly does not boot."""
+    machine_ = firmware(column, row)
+    with tempfile.TemporaryDirectory(prefix="matrix-") as name, boot_server() as server:
+        work = Path(name)
+        if column in variables:
+            shutil.copy(variables[column], work)
+        image = work / "boots-from.iso"
+        image.write_bytes(boots_from.bake(f"http://{HOST}:{server.port}/boot"))
+        log = "matrix-" + re.sub(r"\W+", "-", f"{column}-{row}")
+        try:
+            seconds = boot(machine_, ROWS[row](image, work, server), server, "/boot", work, log)
+        except BootError:
+            if (column, row) not in WHY_NOT:
+                raise
+            seconds = None
+    assert (seconds is None) == ((column, row) in WHY_NOT), f"{column}, {row} boots, and WHY_NOT says that it doesn't"
+    print(f"{column:<20} {row:<32} {'-' if seconds is None else f'{seconds:.1f} s'}", flush=True)
+    return seconds
+
+
+def _page(results: dict[tuple[str, str], float | None]) -> str:
+    """Return docs/matrix.md."""
+    reasons: list[str] = []
+    lines = []
+    for row in ROWS:
+        cells = []
+        for column in COLUMNS:
+            if (column, row) not in results:
+                cells.append("")
+                continue
+            seconds = results[column, row]
+            if seconds is None:
+                reason = WHY_NOT[column, row]
+                if reason not in reasons:
+                    reasons.append(reason)
+                cells.append(f"no ({reasons.index(reason) + 1})")
+            else:
+                cells.append(f"{seconds:.1f}")
+        lines.append(f"| {row} | {' | '.join(cells)} |")
+    booted = sum(seconds is not None for seconds in results.values())
+    notes = "\n".join(f"{number}. {reason[0].upper()}{reason[1:]}." for number, reason in enumerate(reasons, 1))
+    return _PAGE.format(
+        booted=booted,
+        all=len(results),
+        heading=" | ".join(COLUMNS),
+        rule=" | ".join("---:" for _ in COLUMNS),
+        rows="\n".join(lines),
+        notes=notes,
+        machines=", ".join(_versions()),
+    )
+
+
+def _versions() -> list[str]:
+    names = ["qemu-system-x86", "qemu-system-arm", "seabios", "ovmf", "qemu-efi-aarch64"]
+    command = ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *names]
+    installed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    return installed + [f"{pin.name} {pin.version}" for pin in archive.load_pins(machine.MACHINES)]
+
+
+_PAGE = """\
+# Boot matrix
+
+<!-- written by make matrix -->
+
+One image, {all} machines and media: {booted} boot. Each number is the seconds from power on to the
+machine's first request at the server, under software emulation, two machines at a time. An empty cell: no such
+machines.
+
+| medium | {heading} |
+| --- | {rule} |
+{rows}
+
+{notes}
+
+Secure Boot: iPXE's hash was enrolled before; no question was asked. "ISO over HTTP" is another iPXE that
+takes the image as a disk, block by block, after it has booted itself; its time counts from power on.
+
+Machines: {machines}.
+"""
+
+
+def main() -> int:
+    """Boot all and write the page; return 1, and leave the page, if a cell is not what it should be."""
+    results: dict[tuple[str, str], float | None] = {}
+    failed = False
+    with tempfile.TemporaryDirectory(prefix="matrix-") as name, ThreadPoolExecutor(2) as pool:
+        variables = {}
+        for column in COLUMNS:
+            if "Secure Boot" in column:
+                work = Path(name, column.replace(", ", "-"))
+                work.mkdir()
+                variables[column] = mok.enrolled_variables(COLUMNS[column](), work)
+        cells = [(column, row) for column in COLUMNS for row in ROWS if exists(column, row)]
+        futures = {cell: pool.submit(_result, *cell, variables) for cell in cells}
+        for cell, future in futures.items():
+            try:
+                results[cell] = future.result()
+            except AssertionError as error:
+                print(error, file=sys.stderr)
+                failed = True
+    if not failed:
+        PAGE.write_text(_page(results))
+    return int(failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
