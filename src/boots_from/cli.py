@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import FrameType
 from typing import NoReturn
 
@@ -95,8 +95,6 @@ def _help_table() -> str:
 
 
 def _print_version() -> int:
-    import hashlib
-
     template = image.read_template()
     print(f"boots-from {__version__}")
     for line in image.firmware(template):
@@ -107,32 +105,49 @@ def _print_version() -> int:
         digits = bytes.fromhex(sha256).hex(" ").upper()
         print(f"Secure Boot: enroll {path}; MokManager shows SHA256 hash")
         print(f"  {digits[:47]}\n  {digits[48:]}")
-    print(f"template SHA-256 {hashlib.sha256(template).hexdigest()}")
+    print(f"template SHA-256 {_sha256([template])}")
     return 0
 
 
 def _bake(url: str | None) -> int:
-    import hashlib
+    import threading
 
     if url is None:
         raise BootsFromError("no URL: run boots-from URL, or boots-from --help")
     parsed = chain_url.parse(url)
     script = image.script_for(parsed)
-    baked = image.fill(image.read_template(), script)
+    baked = image.pieces(image.read_template(), script)
     for warning in parsed.warnings:
         print(f"boots-from: warning: {warning}", file=sys.stderr)
-    _write(baked)
+    digests: list[str] = []
+    # While the disk is at work: it takes as long as the writing.
+    hashing = threading.Thread(target=lambda: digests.append(_sha256(baked)))
+    hashing.start()
+    try:
+        _write(baked)
+    finally:
+        hashing.join()
 
     # The script first: what one needs next is then the last on the screen.
     print("Script:")
     for line in redact(script, parsed).decode("ascii").splitlines():
         if line and not line.startswith("# "):
             print(_fold("  " + line))
-    print(f"{OUTPUT}  {len(baked) / 1e6:.1f} MB ({len(baked):,} bytes)")
-    print(f"SHA-256    {hashlib.sha256(baked).hexdigest()}")
+    size = sum(map(len, baked))
+    print(f"{OUTPUT}  {size / 1e6:.1f} MB ({size:,} bytes)")
+    print(f"SHA-256    {digests[0]}")
     print(BOOTS_ON, end="")
     sys.stdout.flush()
     return 0
+
+
+def _sha256(pieces: Iterable[bytes | memoryview]) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _fold(line: str) -> str:
@@ -145,7 +160,7 @@ def _fold(line: str) -> str:
     return "\n".join(lines)
 
 
-def _write(baked: bytes) -> None:
+def _write(baked: list[bytes | memoryview]) -> None:
     """Write the image beside its final name, then rename: either the old file stands there or the whole new one."""
     if os.path.isdir(OUTPUT):
         raise BootsFromError(f"can't write {OUTPUT}: it is a directory; move it away, or run this elsewhere")
@@ -156,9 +171,10 @@ def _write(baked: bytes) -> None:
         # O_BINARY: Windows would turn \n into \r\n.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         with open(os.open(part, flags, MODE), "wb", buffering=0) as file:
-            view = memoryview(baked)
-            while view:
-                view = view[file.write(view) :]
+            for piece in baked:
+                view = memoryview(piece)
+                while view:
+                    view = view[file.write(view) :]
             os.fsync(file.fileno())
         _handle_endings(signal.SIG_IGN)  # from here on the new image is whole
         os.replace(part, OUTPUT)

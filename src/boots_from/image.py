@@ -100,8 +100,10 @@ def check(template: bytes) -> None:
         )
 
 
-def fill(template: bytes, script: bytes) -> bytes:
-    """Return the template with the script, padded with newlines, in place of every slot.
+def pieces(template: bytes, script: bytes) -> list[bytes | memoryview]:
+    """Return what the image consists of: the template's parts, and the padded script in place of every slot.
+
+    Nothing of the template is copied: that would take as long as the rest of the baking.
 
     Args:
         template: the finished image.
@@ -114,7 +116,18 @@ def fill(template: bytes, script: bytes) -> bytes:
     if len(script) > SLOT_SIZE:
         raise ValueError(f"script of {len(script)} bytes for a slot of {SLOT_SIZE}")
     check(template)
-    return template.replace(SLOT, script.ljust(SLOT_SIZE, b"\n"))
+    padded = script.ljust(SLOT_SIZE, b"\n")
+    parts: list[bytes | memoryview] = []
+    view, done = memoryview(template), 0
+    while (slot := template.find(SLOT, done)) >= 0:
+        parts += [view[done:slot], padded]
+        done = slot + SLOT_SIZE
+    return [*parts, view[done:]]
+
+
+def fill(template: bytes, script: bytes) -> bytes:
+    """Return the image in one: see `pieces`, whose arguments and exceptions these are."""
+    return b"".join(pieces(template, script))
 
 
 def firmware(template: bytes) -> list[str]:

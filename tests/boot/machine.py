@@ -33,7 +33,8 @@ SERVERS = Path(__file__).with_name("servers.toml")
 GIVEN_UP = re.compile(
     r"No bootable device|No bootable option or device was found|Failed to load ldlinux\.c32|Could not find kernel image"
     r"|isolinux\.bin missing or corrupt|Image checksum error|Boot failed: not a bootable disk|UEFI Interactive Shell"
-    r"|>>Start (?:PXE|HTTP)|could (?:not|NOT) boot|Security Violation|Synchronous Exception|X64 Exception"
+    r"|>>Start (?:PXE|HTTP)|could (?:not|NOT) boot|server sent FAILED|Security Violation"
+    r"|Synchronous Exception|X64 Exception"
 )
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>A-Z])|[\x00\x08\x0f]")
 

@@ -116,6 +116,11 @@ WHY_NOT = {
         for row in ("CD, LSI 53C895A SCSI", "CD, PVSCSI", "stick, USB 2, UAS", "SD card")
         if column != "BIOS"
     },
+    **{
+        (column, row): _NO_DRIVER
+        for column in ("ARM64", "ARM64, Secure Boot", "LoongArch64")
+        for row in ("CD, AHCI (SATA)", "disk, SATA")
+    },
     **{(column, "disk, 4,096-byte sectors"): _512 for column in COLUMNS},
     ("BIOS", "FAT stick with the ISO's files"): "copied files bring no boot code: write the image itself",
     ("ARM64, Secure Boot", "FAT stick with the ISO's files"): (
@@ -123,6 +128,7 @@ WHY_NOT = {
     ),
     ("RISC-V 64", "FAT stick with the ISO's files"): _NOT_COPIED,
     ("LoongArch64", "FAT stick with the ISO's files"): _NOT_COPIED,
+    ("RISC-V 64", "ISO over HTTP, iPXE's sanboot"): "the first iPXE's sanboot says Error 0x7f22208e there",
 }
 
 

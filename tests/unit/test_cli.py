@@ -167,7 +167,7 @@ def test_internal_fault_has_status_1(monkeypatch: pytest.MonkeyPatch, capsys: py
     def broken(*_: object) -> bytes:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr(image, "fill", broken)
+    monkeypatch.setattr(image, "pieces", broken)
     assert cli.main([URL]) == 1
     assert capsys.readouterr().err == "boots-from: internal fault, please report it: RuntimeError: a fault\n"
 
