@@ -8,6 +8,7 @@ Not handled: a host without apt, or one whose apt knows no Debian mirror (a clea
 Sources: apt-get(8), apt.conf(5), sources.list(5).
 """
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -107,6 +108,12 @@ def fetch(pins: Iterable[Pin], into: Path, mirror: str | None = None, keyring: P
     """
     pins = list(pins)
     into.mkdir(parents=True, exist_ok=True)
+    with (into / "lock").open("w") as held:  # apt does not wait for another apt
+        fcntl.flock(held, fcntl.LOCK_EX)
+        return _fetch(pins, into, mirror, keyring)
+
+
+def _fetch(pins: list[Pin], into: Path, mirror: str | None, keyring: Path) -> list[Package]:
     missing = [pin for pin in pins if not _is_cached(pin, into)]
     fresh: dict[str, Package] = {}
     if missing:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -110,6 +111,13 @@ def served(tmp_path: Path, key: tuple[list[str], Path]) -> Iterator[Archive]:
 def get(served: Archive, pin: Pin, into: Path) -> archive.Package:
     (package,) = archive.fetch([pin], into, served.mirror, served.keyring)
     return package
+
+
+def test_two_at_a_time_wait_for_each_other(served: Archive, tmp_path: Path) -> None:
+    pin = served.publish("firmware", "1.0")
+    with ThreadPoolExecutor(4) as pool:
+        packages = list(pool.map(lambda _: get(served, pin, tmp_path / "cache"), range(4)))
+    assert len({package.deb for package in packages}) == 1
 
 
 def test_gets_a_package_of_another_architecture(served: Archive, tmp_path: Path) -> None:
