@@ -12,7 +12,7 @@ export BOOTS_FROM_URL = $(value URL)
 TEMPLATE := src/boots_from/template.iso
 PYTHON := .venv/bin/python
 
-.PHONY: help iso url-given template machines test test-all soak screens matrix layout lint unit boot bench dist clean
+.PHONY: help iso url-given template machines test test-all soak screens matrix layout lint unit boot bench release clean
 
 help:
 	@echo "make iso URL='http://bootserver/boot'   write ./boots-from.iso; sets up what is missing"
@@ -26,7 +26,7 @@ help:
 	@echo "make unit       the tests that boot no machine: seconds"
 	@echo "make boot       the tests that boot machines"
 	@echo "make bench      how long, how large, against what"
-	@echo "make dist       wheel and sdist in ./dist"
+	@echo "make release    what a release consists of, in ./dist"
 	@echo "make template   lay out the template again if its sources changed"
 	@echo "make clean      remove all that make made"
 
@@ -83,7 +83,7 @@ screens: machines
 	$(PYTHON) -m tests.boot.screens
 
 unit: machines
-	$(PYTHON) -m pytest tests/unit tests/template
+	$(PYTHON) -m pytest -n 2 tests/unit tests/template tests/release
 
 boot: machines
 	$(PYTHON) -m pytest -n 2 tests/boot
@@ -91,9 +91,8 @@ boot: machines
 bench: machines
 	$(PYTHON) -m bench
 
-dist: .venv/tools-installed
-	rm -rf dist
-	$(PYTHON) -m build --no-isolation --outdir dist .
+release: .venv/tools-installed
+	$(PYTHON) -m release
 
 clean:
 	rm -rf .venv build dist $(TEMPLATE) boots-from.iso .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -47,6 +47,16 @@ COPIED = {
     "EFI/BOOT/BOOTAA64.EFI": "ipxe/ipxe-arm64.efi",
 }
 
+# What BIOS needs.
+BIOS = {
+    "boot/isolinux/isolinux.bin": "ISOLINUX/isolinux.bin",
+    "boot/isolinux/ldlinux.c32": "syslinux/modules/bios/ldlinux.c32",
+    "boot/isolinux/ipxe.lkrn": "ipxe/ipxe.lkrn",
+}
+MBR = "ISOLINUX/isohdpfx.bin"
+# All programs in the image; the MBR is no file.
+SOURCES = {**LOADERS, **BIOS, "MBR": MBR}
+
 # iPXE on BIOS looks for no autoexec.ipxe: ISOLINUX hands it over as the initrd. One file serves both.
 ISOLINUX_CFG = f"""\
 SAY boots-from: loading iPXE ...
@@ -88,7 +98,7 @@ def build(packages: list[Package], output: Path, work: Path) -> None:
     slot.write_bytes(image.SLOT)
     listing = "".join(f"{package.name} {package.version} {package.suite} {package.sha256}\n" for package in packages)
     loaders = {path: lib / name for path, name in LOADERS.items()}
-    _require(loaders.values())
+    _require(lib / name for name in SOURCES.values())
     hashes = "".join(f"{path} {authenticode(loaders[path], work, env)}\n" for path in ENROLLED)
     about = work / "firmware.txt"
     about.write_bytes(
@@ -100,21 +110,15 @@ def build(packages: list[Package], output: Path, work: Path) -> None:
     say(f"ESP   {esp_image.stat().st_size:>10,} bytes")
 
     tree = work / "tree"
-    copies = {path: lib / name for path, name in COPIED.items()} | {
-        SCRIPT: slot,
-        "firmware.txt": about,
-        HINT: about,
-        "boot/isolinux/isolinux.bin": lib / "ISOLINUX" / "isolinux.bin",
-        "boot/isolinux/ldlinux.c32": lib / "syslinux" / "modules" / "bios" / "ldlinux.c32",
-        "boot/isolinux/ipxe.lkrn": lib / "ipxe" / "ipxe.lkrn",
-    }
-    _require(copies.values())
-    for path, source in copies.items():
-        _place(source.read_bytes(), tree / path)
+    for path, name in {**COPIED, **BIOS}.items():
+        _place((lib / name).read_bytes(), tree / path)
+    for path in ("firmware.txt", HINT):
+        _place(about.read_bytes(), tree / path)
+    _place(image.SLOT, tree / SCRIPT)
     _place(ISOLINUX_CFG.encode(), tree / "boot/isolinux/isolinux.cfg")
     made = work / "template.iso"
     date = time.strftime("%Y%m%d%H%M%S", time.gmtime(EPOCH))
-    iso.make(tree, esp_image, lib / "ISOLINUX" / "isohdpfx.bin", made, date, env)
+    iso.make(tree, esp_image, lib / MBR, made, date, env)
 
     image.check(made.read_bytes())
     part = output.with_name(f".{output.name}.part")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import debs
 from tests.boot import machine, mok, server
 from tests.boot.lan import Lan
 from tests.boot.machine import BANNER, BIOS, UEFI, Firmware, Machine
@@ -89,7 +90,7 @@ def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Variables:
 @pytest.fixture(scope="session")
 def servers() -> Path:
     """Return where the servers' programs lie."""
-    return machine.unpack(machine.SERVERS)
+    return debs.unpack(machine.SERVERS)
 
 
 @pytest.fixture(params=[UEFI, BIOS], ids=lambda firmware: firmware.name)

@@ -4,7 +4,6 @@ A machine is QEMU with software emulation. Its console is the serial port, to wh
 here copies what it shows on the screen.
 """
 
-import fcntl
 import json
 import re
 import shutil
@@ -19,8 +18,6 @@ from pathlib import Path
 from types import TracebackType
 
 import pyte
-
-from template import archive
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOGS = CHECKOUT / "build" / "boot-logs"
@@ -108,28 +105,6 @@ def loongarch64(root: Path) -> Firmware:
 
 def _unpacked(root: Path, qemu: str) -> tuple[str, ...]:
     return (str(root / "usr/bin" / qemu), "-L", str(root / "usr/share/qemu"))
-
-
-def unpack(pins: Path) -> Path:
-    """Fetch and unpack what Debian 12 can't simply install, once; return where it lies.
-
-    Args:
-        pins: a TOML file beside this one, which says what and why.
-
-    Raises:
-        BuildError: it can't be had.
-    """
-    root = CHECKOUT / "build" / pins.stem
-    stamp = root / pins.name
-    root.parent.mkdir(exist_ok=True)
-    with root.with_suffix(".lock").open("w") as held:  # the first of several workers does it
-        fcntl.flock(held, fcntl.LOCK_EX)
-        if not stamp.exists() or stamp.read_bytes() != pins.read_bytes():
-            shutil.rmtree(root, ignore_errors=True)
-            for package in archive.fetch(archive.load_pins(pins), CHECKOUT / "build" / "packages"):
-                archive.unpack(package, root)
-            shutil.copyfile(pins, stamp)
-    return root
 
 
 @dataclass(frozen=True)

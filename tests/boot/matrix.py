@@ -16,6 +16,7 @@ from pathlib import Path
 import boots_from
 from template import archive
 from template.__main__ import FIRMWARE
+from tests import debs
 from tests.boot import machine, mok
 from tests.boot.machine import CHECKOUT, HOST, BootError, Firmware, Machine, Medium
 from tests.boot.server import BootServer, boot_server
@@ -62,7 +63,7 @@ def _http_disk(image: Path, work: Path, server: BootServer) -> list[str]:
 
 def _memdisk(image: Path, work: Path, server: BootServer) -> list[str]:
     """SYSLINUX's memdisk holds the image in memory as a CD, as boot menus on sticks do."""
-    memdisk = next(machine.unpack(FIRMWARE).rglob("memdisk"))
+    memdisk = next(debs.unpack(FIRMWARE).rglob("memdisk"))
     return ["-kernel", str(memdisk), "-initrd", str(image), "-append", "iso raw"]
 
 
@@ -73,8 +74,8 @@ COLUMNS: dict[str, Callable[[], Firmware]] = {
     "UEFI, Secure Boot": lambda: machine.UEFI_SECURE,
     "ARM64": lambda: machine.ARM64,
     "ARM64, Secure Boot": lambda: machine.ARM64_SECURE,
-    "RISC-V 64": lambda: machine.riscv64(machine.unpack(machine.MACHINES)),
-    "LoongArch64": lambda: machine.loongarch64(machine.unpack(machine.MACHINES)),
+    "RISC-V 64": lambda: machine.riscv64(debs.unpack(machine.MACHINES)),
+    "LoongArch64": lambda: machine.loongarch64(debs.unpack(machine.MACHINES)),
 }
 # Parallel IDE is on QEMU's older PC.
 _PC = {"BIOS": machine.BIOS_PC, "UEFI": machine.UEFI_PC}

@@ -14,6 +14,7 @@ from pathlib import Path
 import trustme
 
 import boots_from
+from tests import debs
 from tests.boot import machine, mok
 from tests.boot.lan import Lan
 from tests.boot.machine import AHCI_CD, BIOS, CHECKOUT, UEFI, Firmware, Machine
@@ -72,7 +73,7 @@ def take(name: str) -> None:
     firmware, url, plug_in, last = PICTURES[name]
     with (
         tempfile.TemporaryDirectory(prefix="screen-") as work,
-        Lan(Path(work), machine.unpack(machine.SERVERS)) as lan,
+        Lan(Path(work), debs.unpack(machine.SERVERS)) as lan,
     ):
         plug_in(lan)
         with lan.machine(firmware, url, f"screen-{name}", "-device", "VGA") as booted:

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests import debs
 from tests.boot import machine
 from tests.boot.lan import Lan
 from tests.boot.machine import BIOS, UEFI, Firmware
@@ -16,7 +17,7 @@ def boot(firmware: Firmware, transport: str, number: int) -> float:
     """Boot once on a LAN of its own; return the seconds from power on to the server's script."""
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
         work = Path(name)
-        with Lan(work, machine.unpack(machine.SERVERS)) as lan:
+        with Lan(work, debs.unpack(machine.SERVERS)) as lan:
             lan.segment()
             (lan.www / "boot").write_text("#!ipxe\necho the server's script runs\nsleep 600\n")
             if transport == "http":

@@ -12,6 +12,7 @@ import pytest
 import boots_from
 from boots_from import image
 from template.__main__ import FIRMWARE
+from tests import debs
 from tests.boot import machine, mok
 from tests.boot.conftest import Variables
 from tests.boot.machine import ARM64_SECURE, SCSI_CD, UEFI_SECURE, XHCI_STICK, BootError, Firmware, Machine
@@ -93,8 +94,8 @@ def test_unsigned_programs_are_refused_and_signed_ones_run(
 ) -> None:
     """iPXE being enrolled does not enroll what its server sends."""
     shutil.copy(enrolled(UEFI_SECURE), tmp_path)
-    unsigned = machine.unpack(FIRMWARE) / "usr/lib/ipxe/snponly.efi"
-    grub = machine.unpack(SIGNED) / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
+    unsigned = debs.unpack(FIRMWARE) / "usr/lib/ipxe/snponly.efi"
+    grub = debs.unpack(SIGNED) / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
     boot_server.files["/unsigned.efi"] = unsigned.read_bytes()
     boot_server.files["/signed.efi"] = grub.read_bytes()
     boot_server.files["/boot"] = b"#!ipxe\nchain unsigned.efi || echo it was refused\nchain signed.efi\n"
@@ -137,7 +138,7 @@ busybox reboot -f
 
 def linux(server: BootServer, init: str) -> None:
     """Serve a script, as /boot, that boots Debian's signed Linux with mokutil in its initrd."""
-    root = machine.unpack(SIGNED)
+    root = debs.unpack(SIGNED)
     lib = root / "usr/lib/x86_64-linux-gnu"
     files = {"bin/busybox": root / "usr/bin/busybox", "bin/mokutil": root / "usr/bin/mokutil"}
     files["lib64/ld-linux-x86-64.so.2"] = lib / "ld-linux-x86-64.so.2"

@@ -14,7 +14,7 @@ import trustme
 import boots_from
 from template import esp, iso
 from template.__main__ import FIRMWARE
-from tests.boot import machine
+from tests import debs
 from tests.boot.conftest import Boot
 from tests.boot.lan import IQN, Lan
 from tests.boot.machine import BANNER, UEFI, Firmware, Machine
@@ -59,7 +59,7 @@ def test_nfs(lan: Lan, boot: Boot) -> None:
 @pytest.fixture(scope="session")
 def lib() -> Path:
     """Return /usr/lib of the firmware packages."""
-    return machine.unpack(FIRMWARE) / "usr/lib"
+    return debs.unpack(FIRMWARE) / "usr/lib"
 
 
 def lun(lan: Lan, work: Path) -> Path:

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 import boots_from
+from tests import debs
 from tests.namespaces import unshare
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+URL = "http://bootserver/boot"
 VERSION = boots_from.__version__
 MODULES = ("__init__", "__main__", "boot_script", "chain_url", "cli", "errors", "image")
 PACKAGE = {f"boots_from/{module}.py" for module in MODULES} | {"boots_from/py.typed", "boots_from/template.iso"}
@@ -63,16 +65,44 @@ def test_installed_command_bakes_the_same_image(wheel: Path, tmp_path: Path) -> 
     venv.create(place, with_pip=True)
     pip = [str(place / "bin/python"), "-m", "pip", "install", "--quiet", "--no-index", str(wheel)]
     subprocess.run(pip, check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
-    command = ["env", "-i", f"PATH={place / 'bin'}", str(place / "bin/boots-from"), "http://bootserver/boot"]
+    command = ["env", "-i", f"PATH={place / 'bin'}", str(place / "bin/boots-from"), URL]
     subprocess.run([*unshare("net"), *command], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
-    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake("http://bootserver/boot")
+    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
 def test_runs_from_the_wheel_as_a_zip(wheel: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-S", "-m", "boots_from", "http://bootserver/boot"]
+    command = [sys.executable, "-S", "-m", "boots_from", URL]
     env = {**os.environ, "PYTHONPATH": str(wheel)}
     subprocess.run(command, cwd=tmp_path, env=env, check=True, stdout=subprocess.DEVNULL)
-    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake("http://bootserver/boot")
+    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
+
+
+@pytest.mark.parametrize("version", ["3.13", pytest.param("3.14", marks=pytest.mark.thorough)])
+def test_newer_pythons_bake_the_same_image(wheel: Path, tmp_path: Path, version: str) -> None:
+    """Debian's, with Debian's newer libraries; warnings are errors."""
+    root = debs.unpack(Path(__file__).with_name(f"python{version}.toml"))
+    loader = [str(root / "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", str(root / "usr/lib/x86_64-linux-gnu")]
+    with zipfile.ZipFile(wheel) as opened:
+        opened.extractall(tmp_path / "installed")
+    for place in (wheel, tmp_path / "installed"):
+        env = {"PYTHONHOME": str(root / "usr"), "PYTHONPATH": str(place), "PATH": "/nonexistent"}
+        command = [*loader, str(root / f"usr/bin/python{version}"), "-W", "error", "-m", "boots_from"]
+        subprocess.run([*command, URL], cwd=tmp_path, env=env, check=True, stdout=subprocess.DEVNULL)
+        assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
+
+
+def test_runs_where_the_package_is_read_only(wheel: Path, tmp_path: Path) -> None:
+    """Nothing is written beside the package: no lock, no cache."""
+    with zipfile.ZipFile(wheel) as opened:
+        opened.extractall(tmp_path / "installed")
+    output = tmp_path / "output"
+    output.mkdir()
+    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$2" && shift 2 && exec "$@"'
+    command = [sys.executable, "-S", "-W", "error", "-m", "boots_from", URL]
+    words = [*unshare("mount"), "sh", "-ec", script, "sh", str(tmp_path / "installed"), str(output), *command]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+    subprocess.run(words, env=env, check=True, stdout=subprocess.DEVNULL)
+    assert (output / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
 @pytest.mark.parametrize("what", ["--wheel", "--sdist"])

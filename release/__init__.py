@@ -1,0 +1,1 @@
+"""Makes what a stranger downloads, and the proof of what is inside."""

@@ -1,0 +1,76 @@
+"""What is released: the same bytes wherever it is made, and a bill of materials that is true."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+import boots_from
+from boots_from import image
+from release.__main__ import BILL, PREBAKED, PREBAKED_URL, SUMS
+from template.__main__ import CACHE, CHECKOUT
+
+VERSION = boots_from.__version__
+
+
+def make(place: Path, umask: int, zone: str) -> Path:
+    """Make a release from nothing but the files under version control, and the packages; return its directory."""
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, check=True, capture_output=True, text=True)
+    for name in tracked.stdout.rstrip("\0").split("\0"):
+        copy = place / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CHECKOUT / name, copy)
+    shutil.copytree(CACHE, place / "build/packages", ignore=shutil.ignore_patterns("apt"))
+    env = {**os.environ, "PYTHONPATH": str(place / "src"), "TZ": zone}
+    for module in ("template", "release"):
+        subprocess.run([sys.executable, "-m", module], cwd=place, env=env, umask=umask, check=True)
+    return place / "dist"
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return two releases, made in two places."""
+    return (
+        make(tmp_path_factory.mktemp("one"), 0o022, "UTC"),
+        make(tmp_path_factory.mktemp("another place"), 0o077, "Pacific/Kiritimati"),
+    )
+
+
+def test_two_releases_are_equal(releases: tuple[Path, Path]) -> None:
+    one, other = ({file.name: file.read_bytes() for file in release.iterdir()} for release in releases)
+    assert sorted(one) == sorted(
+        [f"boots_from-{VERSION}-py3-none-any.whl", f"boots_from-{VERSION}.tar.gz", PREBAKED, BILL, SUMS]
+    )
+    assert one == other
+    assert one[PREBAKED] == boots_from.bake(PREBAKED_URL)
+
+
+def test_sums_are_of_every_other_file(releases: tuple[Path, Path]) -> None:
+    checked = subprocess.run(
+        ["sha256sum", "--check", "--strict", SUMS], cwd=releases[0], check=True, capture_output=True, text=True
+    )
+    names = {line.removesuffix(": OK") for line in checked.stdout.splitlines()}
+    assert names == {file.name for file in releases[0].iterdir()} - {SUMS}
+
+
+def test_bill_names_every_package_and_every_program(releases: tuple[Path, Path]) -> None:
+    text = (releases[0] / BILL).read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bill = json.loads(text)
+    listed = [f"{part['name']} {part['version']} {part['hashes'][0]['content']}" for part in bill["components"]]
+    firmware = [line.split() for line in image.firmware(image.read_template())]
+    assert listed == [f"{name} {version} {sha256}" for name, version, _, sha256 in firmware]
+    sources = {part["name"]: [entry["value"] for entry in part["properties"]] for part in bill["components"]}
+    assert sources["syslinux-common"] == sources["isolinux"]
+    assert sources["shim-signed:arm64"][0] == "shim"
+    assert all(part["licenses"] for part in bill["components"])
+    files = {file["name"] for part in bill["components"] for file in part["components"]}
+    loaders = {f"EFI/BOOT/{name}" for name in ("BOOTX64.EFI", "grubx64.efi", "mmx64.efi", "BOOTRISCV64.EFI")}
+    assert loaders | {"boot/isolinux/ipxe.lkrn", "MBR"} <= files
+    assert len(files) == 12
