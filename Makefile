@@ -12,7 +12,7 @@ export BOOTS_FROM_URL = $(value URL)
 TEMPLATE := src/boots_from/template.iso
 PYTHON := .venv/bin/python
 
-.PHONY: help iso url-given template machines test test-all soak screens matrix layout lint unit boot bench release clean
+.PHONY: help iso url-given template machines test test-all soak screens matrix layout lint unit boot bench release bump clean
 
 help:
 	@echo "make iso URL='http://bootserver/boot'   write ./boots-from.iso; sets up what is missing"
@@ -27,6 +27,7 @@ help:
 	@echo "make boot       the tests that boot machines"
 	@echo "make bench      how long, how large, against what"
 	@echo "make release    what a release consists of, in ./dist"
+	@echo "make bump       pin the newest firmware; shows features and sizes before and after"
 	@echo "make template   lay out the template again if its sources changed"
 	@echo "make clean      remove all that make made"
 
@@ -68,10 +69,12 @@ lint: .venv/tools-installed
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
+	.venv/bin/zizmor --offline --quiet .github
+	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 # Two at a time: software emulation takes a core for each machine.
 test: lint machines
-	$(PYTHON) -m pytest -n 2 --durations 5 -m "not thorough"
+	$(PYTHON) -m pytest -n 2 --durations 5 -m "not thorough" --cov --cov-report=term
 
 test-all: lint machines
 	$(PYTHON) -m pytest -n 2 --durations 5
@@ -93,6 +96,9 @@ bench: machines
 
 release: .venv/tools-installed
 	$(PYTHON) -m release
+
+bump: machines
+	$(PYTHON) -m release.bump
 
 clean:
 	rm -rf .venv build dist $(TEMPLATE) boots-from.iso .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,6 +1,7 @@
 """What lies where in a finished image, and why: python -m template.layout, which make layout runs.
 
-Reads the image with xorriso and mtools, and writes the tables of docs/layout.md. What the tables say
+Reads the image with xorriso and mtools, and writes the tables of docs/layout.md and
+the picture beside it. What the tables say
 why, they say here, so that a change of the layout without a reason for it fails.
 
 Not handled: images that template/iso.py did not make.
@@ -10,7 +11,6 @@ Sources: UEFI 2.10, section 5.3 (GPT); ECMA-119 (ISO 9660), section 8; El Torito
 
 import re
 import struct
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from template.esp import SECTOR
 from template.tool import BuildError, run
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "layout.md"
+PICTURE = PAGE.with_suffix(".svg")
 BLOCK = 2048  # bytes: ISO 9660's
 MARKS = ("<!-- made by make layout: begin -->\n", "<!-- made by make layout: end -->\n")
 
@@ -174,12 +175,11 @@ def written(page: str, made: str) -> str:
 
 
 def main() -> int:
-    """Write the tables into the page; print them if there is an argument "-"."""
-    made = tables(TEMPLATE)
-    if sys.argv[1:] == ["-"]:
-        print(made)
-    else:
-        PAGE.write_text(written(PAGE.read_text(), made))
+    """Write the tables into the page, and the picture."""
+    from template import picture  # which takes Range from here
+
+    PAGE.write_text(written(PAGE.read_text(), tables(TEMPLATE)))
+    PICTURE.write_text(picture.draw(ranges(TEMPLATE), TEMPLATE.stat().st_size))
     return 0
 
 

@@ -1,11 +1,18 @@
 """What the pages tell people to do works as it is written there."""
 
+import os
 import re
+import signal
+import subprocess
 import sys
+import time
+from pathlib import Path
 
+from release.__main__ import PREBAKED_URL
 from tests.boot.conftest import Boot
 from tests.boot.lan import Lan
 from tests.boot.machine import CHECKOUT
+from tests.namespaces import unshare
 
 
 def test_ten_line_web_app(lan: Lan, boot: Boot) -> None:
@@ -19,3 +26,46 @@ def test_ten_line_web_app(lan: Lan, boot: Boot) -> None:
     booted = boot("http://bty-server:8000/boot?mac=${mac}")
     booted.wait_for(f"Hello {lan.mac(0)}, you asked for /boot?mac={lan.mac(0)}", 30)
     assert "GET /boot?mac=" in server.log.read_text()
+
+
+def test_tutorial(tmp_path: Path) -> None:
+    """Every shell block of the page, one after the other, in a network of its own."""
+    page = (CHECKOUT / "docs" / "tutorial.md").read_text()
+    script = tmp_path / "tutorial.sh"
+    script.write_text("\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL)))
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    words = [*unshare("net"), "sh", "-c", f"ip link set lo up && exec bash -e {script.name}"]
+    screen = tmp_path / "screen.txt"
+    with screen.open("wb") as output:
+        running = subprocess.Popen(
+            words, cwd=tmp_path, env=env, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        end = time.monotonic() + 60
+        while "its address is" not in screen.read_text(errors="replace"):
+            assert running.poll() is None and time.monotonic() < end, screen.read_text(errors="replace")
+            time.sleep(0.2)
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+    shown = screen.read_text(errors="replace")
+    promised = re.search(r"and then:\n\n((?:    .*\n)+)", page)
+    assert promised
+    for line in promised[1].splitlines():
+        assert line.strip() in shown
+    assert "GET /boot.ipxe" in shown
+
+
+def test_prebaked_image_finds_its_server_by_the_lans_dns(lan: Lan, boot: Boot) -> None:
+    lan.segment()
+    (lan.www / "boot").write_text("#!ipxe\necho Hello, bty\nsleep 600\n")
+    lan.http()
+    boot(PREBAKED_URL).wait_for("Hello, bty", 30)
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("*.md")]
+    assert len(pages) > 8
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[\w-]+)?\)", page.read_text()):
+            assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name}: {target}"

@@ -13,8 +13,10 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 import boots_from
 from boots_from import image
+from release import bill_of_materials, bump
 from release.__main__ import BILL, PREBAKED, PREBAKED_URL, SUMS
-from template.__main__ import CACHE, CHECKOUT
+from template.__main__ import CACHE, CHECKOUT, FIRMWARE
+from template.archive import Package, load_pins
 
 VERSION = boots_from.__version__
 
@@ -42,6 +44,22 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     )
 
 
+def test_bump_changes_versions_and_hashes_and_nothing_else() -> None:
+    text = FIRMWARE.read_text()
+    pins = load_pins(FIRMWARE)
+    packages = [
+        Package(pin.qualified_name, f"9:{number}.0+x", pin.suite, "ab" * 32, CACHE) for number, pin in enumerate(pins)
+    ]
+    bumped = bump.pin(text, packages)
+    changed = [new for old, new in zip(text.splitlines(), bumped.splitlines(), strict=True) if old != new]
+    assert [line for line in changed if line.startswith("version")] == [
+        f'version = "{package.version}"' for package in packages
+    ]
+    assert len(changed) == 2 * len(packages)
+    unchanged = [Package(pin.qualified_name, pin.version, pin.suite, pin.sha256, CACHE) for pin in pins]
+    assert bump.pin(bumped, unchanged) == text
+
+
 def test_two_releases_are_equal(releases: tuple[Path, Path]) -> None:
     one, other = ({file.name: file.read_bytes() for file in release.iterdir()} for release in releases)
     assert sorted(one) == sorted(
@@ -62,6 +80,7 @@ def test_sums_are_of_every_other_file(releases: tuple[Path, Path]) -> None:
 def test_bill_names_every_package_and_every_program(releases: tuple[Path, Path]) -> None:
     text = (releases[0] / BILL).read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert text == bill_of_materials.make(image.read_template())
     bill = json.loads(text)
     listed = [f"{part['name']} {part['version']} {part['hashes'][0]['content']}" for part in bill["components"]]
     firmware = [line.split() for line in image.firmware(image.read_template())]

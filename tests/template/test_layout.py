@@ -11,7 +11,7 @@ import pytest
 
 import boots_from
 from boots_from import image
-from template import layout
+from template import layout, picture
 from template.__main__ import CACHE, FIRMWARE, TEMPLATE
 from template.archive import fetch, load_pins
 
@@ -94,6 +94,7 @@ def test_every_byte_is_accounted_for(iso: Path) -> None:
 def test_page_about_the_layout_is_of_this_image(iso: Path) -> None:
     page = layout.PAGE.read_text()
     assert layout.written(page, layout.tables(iso)) == page, "run make layout"
+    assert picture.draw(layout.ranges(iso), iso.stat().st_size) == layout.PICTURE.read_text(), "run make layout"
 
 
 def test_el_torito_has_bios_and_uefi(iso: Path) -> None:

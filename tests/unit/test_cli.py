@@ -1,5 +1,6 @@
 """The command as its user runs it: what it prints, writes, and leaves alone."""
 
+import errno
 import os
 import re
 import shutil
@@ -161,6 +162,35 @@ def test_interrupted_while_writing(tmp_path: Path, number: signal.Signals) -> No
         f"boots-from: ended by {number.name}: boots-from.iso is as it was before\n",
         "boots-from: interrupted\n",
     }
+
+
+@pytest.mark.parametrize("refused", ["open", "fsync"])
+def test_directory_that_cant_be_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    """As on Windows, which opens no directories, has no SIGHUP, and lacks other things of POSIX."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delattr(signal, "SIGHUP")
+    real = getattr(os, refused)
+    directories = set()
+
+    def like_windows(first: str | int, *rest: int) -> object:
+        if first == "." or (isinstance(first, int) and stat.S_ISDIR(os.fstat(first).st_mode)):
+            directories.add(first)
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(first, *rest)
+
+    monkeypatch.setattr(os, refused, like_windows)
+    assert cli.main([URL]) == 0
+    assert directories
+    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
+
+
+def test_nothing_of_posix_alone_is_imported() -> None:
+    """What the user installs runs on Windows too; it was not run there."""
+    words = set()
+    for source in Path(cli.__file__).parent.glob("*.py"):
+        words |= set(re.findall(r"^\s*(?:from|import) ([\w.]+)", source.read_text(), re.MULTILINE))
+    allowed = "argparse collections.abc errno hashlib ipaddress os re signal sys threading types typing"
+    assert {word for word in words if not word.startswith("boots_from")} <= set(allowed.split())
 
 
 def test_internal_fault_has_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

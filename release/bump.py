@@ -1,0 +1,94 @@
+"""Pin the newest firmware that the suites have: python -m release.bump, which make bump runs.
+
+Lays out the template with it, and shows versions, sizes and iPXE's features before and after.
+"""
+
+import re
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import boots_from
+from boots_from import image
+from template import archive
+from template.__main__ import CACHE, FIRMWARE
+from template.__main__ import main as make_template
+from template.archive import Package
+from template.tool import BuildError
+from tests.boot import machine
+from tests.boot.machine import BootError, Firmware, Machine
+
+
+def newest() -> list[Package]:
+    """Fetch the newest version of each pinned package.
+
+    Raises:
+        BuildError: one can't be had.
+    """
+    return archive.fetch([replace(pin, version="", sha256="") for pin in archive.load_pins(FIRMWARE)], CACHE)
+
+
+def pin(text: str, packages: list[Package]) -> str:
+    """Return firmware.toml's text with these versions and hashes; comments and order stay.
+
+    Args:
+        text: the file as it is, one table for each package, in their order.
+        packages: what is to be pinned.
+    """
+    head, *tables = text.split("[[package]]")
+    for number, package in enumerate(packages):
+        for key, value in (("version", package.version), ("sha256", package.sha256)):
+            tables[number] = re.sub(f'{key} = "[^"]*"', f'{key} = "{value}"', tables[number])
+    return "[[package]]".join([head, *tables])
+
+
+def features(firmware: Firmware) -> str:
+    """Boot the template; return the line in which iPXE names its features."""
+    with tempfile.TemporaryDirectory(prefix="boots-from-") as name:
+        work = Path(name)
+        iso = work / "boots-from.iso"
+        iso.write_bytes(boots_from.bake("http://bootserver/boot"))
+        with Machine(firmware, machine.AHCI_CD.arguments(iso), work, f"bump-{firmware.name}") as running:
+            running.wait_for("boots-from: booting from", firmware.seconds)
+            (line,) = re.findall(r"Features: (.*)", running.console)
+            return str(line).strip()
+
+
+def show() -> None:
+    """Print what the template is made of, how large it is, and what its iPXE can do."""
+    template = image.read_template()
+    for line in image.firmware(template):
+        print("  " + " ".join(line.split()[:2]))
+    print(f"  image {len(template):,} bytes")
+    for firmware in (machine.BIOS, machine.UEFI):
+        print(f"  {firmware.name}: {features(firmware)}", flush=True)
+
+
+def main() -> int:
+    """Bump; return the exit status: 2 if something can't be had, 1 if the new firmware does not boot."""
+    try:
+        print("Before", flush=True)
+        show()
+        before = FIRMWARE.read_text()
+        after = pin(before, newest())
+        if after == before:
+            print("Nothing newer")
+            return 0
+        FIRMWARE.write_text(after)
+        if make_template():
+            return 2
+        print("After", flush=True)
+        show()
+    except (BuildError, boots_from.BootsFromError) as error:
+        print(f"bump: {error}", file=sys.stderr)
+        return 2
+    except BootError as error:
+        print(f"bump: {error}", file=sys.stderr)
+        return 1
+    print("Now: make layout, make test, CHANGELOG.md, and the hashes in docs/secure-boot.md")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
