@@ -63,7 +63,7 @@ matrix: machines
 	$(PYTHON) -m tests.boot.matrix
 
 layout: $(TEMPLATE)
-	$(PYTHON) -m template.layout
+	$(PYTHON) -m release.layout_page
 
 lint: .venv/tools-installed
 	$(PYTHON) -m ruff check

@@ -1,8 +1,7 @@
-"""What lies where in a finished image, and why: python -m template.layout, which make layout runs.
+"""What lies where in a finished image, and why.
 
-Reads the image with xorriso and mtools, and writes the tables of docs/layout.md and
-the picture beside it. What the tables say
-why, they say here, so that a change of the layout without a reason for it fails.
+Reads the image with xorriso and mtools. What the tables say why, they say here, so that a change of the
+layout without a reason for it fails.
 
 Not handled: images that template/iso.py did not make.
 
@@ -15,14 +14,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from template.__main__ import HINT, TEMPLATE
+from template.__main__ import HINT
 from template.esp import SECTOR
 from template.tool import BuildError, run
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "layout.md"
-PICTURE = PAGE.with_suffix(".svg")
 BLOCK = 2048  # bytes: ISO 9660's
-MARKS = ("<!-- made by make layout: begin -->\n", "<!-- made by make layout: end -->\n")
 
 _X86 = "UEFI's name for x86-64 on removable media; Microsoft's signature makes Secure Boot run it"
 _ARM64 = _X86.replace("x86-64", "ARM64")
@@ -165,23 +161,3 @@ def _found(pattern: str, text: str) -> tuple[str, ...]:
     if not match:
         raise BuildError(f"xorriso's report has no {pattern}: is this an image of template/iso.py?")
     return match.groups()
-
-
-def written(page: str, made: str) -> str:
-    """Return the page with the tables between its marks."""
-    begin, rest = page.split(MARKS[0])
-    _, end = rest.split(MARKS[1])
-    return f"{begin}{MARKS[0]}\n{made}\n{MARKS[1]}{end}"
-
-
-def main() -> int:
-    """Write the tables into the page, and the picture."""
-    from template import picture  # which takes Range from here
-
-    PAGE.write_text(written(PAGE.read_text(), tables(TEMPLATE)))
-    PICTURE.write_text(picture.draw(ranges(TEMPLATE), TEMPLATE.stat().st_size))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

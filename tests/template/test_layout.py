@@ -11,7 +11,8 @@ import pytest
 
 import boots_from
 from boots_from import image
-from template import layout, picture
+from release import layout_page
+from template import layout
 from template.__main__ import CACHE, FIRMWARE, TEMPLATE
 from template.archive import fetch, load_pins
 
@@ -92,9 +93,9 @@ def test_every_byte_is_accounted_for(iso: Path) -> None:
 
 
 def test_page_about_the_layout_is_of_this_image(iso: Path) -> None:
-    page = layout.PAGE.read_text()
-    assert layout.written(page, layout.tables(iso)) == page, "run make layout"
-    assert picture.draw(layout.ranges(iso), iso.stat().st_size) == layout.PICTURE.read_text(), "run make layout"
+    page = layout_page.PAGE.read_text()
+    assert layout_page.page(page, iso) == page, "run make layout"
+    assert layout_page.drawing(iso) == layout_page.PICTURE.read_text(), "run make layout"
 
 
 def test_el_torito_has_bios_and_uefi(iso: Path) -> None:
