@@ -12,7 +12,7 @@ export BOOTS_FROM_URL = $(value URL)
 TEMPLATE := src/boots_from/template.iso
 PYTHON := .venv/bin/python
 
-.PHONY: help iso url-given template machines test test-all soak screens matrix layout lint unit boot bench release bump clean
+.PHONY: help iso url-given template machines test test-all soak screens matrix layout lint unit boot bench web release bump clean
 
 help:
 	@echo "make iso URL='http://bootserver/boot'   write ./boots-from.iso; sets up what is missing"
@@ -26,6 +26,7 @@ help:
 	@echo "make unit       the tests that boot no machine: seconds"
 	@echo "make boot       the tests that boot machines"
 	@echo "make bench      how long, how large, against what"
+	@echo "make web        the page that bakes in a browser: ./dist/boots-from.html"
 	@echo "make release    what a release consists of, in ./dist"
 	@echo "make bump       pin the newest firmware; shows features and sizes before and after"
 	@echo "make template   lay out the template again if its sources changed"
@@ -86,13 +87,16 @@ screens: machines
 	$(PYTHON) -m tests.boot.screens
 
 unit: machines
-	$(PYTHON) -m pytest -n 2 tests/unit tests/template tests/release
+	$(PYTHON) -m pytest -n 2 tests/unit tests/template tests/release tests/web
 
 boot: machines
 	$(PYTHON) -m pytest -n 2 tests/boot
 
 bench: machines
 	$(PYTHON) -m bench
+
+web: $(TEMPLATE)
+	$(PYTHON) -m web
 
 release: .venv/tools-installed
 	$(PYTHON) -m release

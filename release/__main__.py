@@ -14,6 +14,7 @@ from boots_from import image
 from release import bill_of_materials
 from template.__main__ import CHECKOUT, EPOCH
 from template.tool import BuildError, run, say
+from web import __main__ as page
 
 DIST = CHECKOUT / "dist"
 
@@ -36,6 +37,7 @@ def write(dist: Path) -> None:
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(dist), str(CHECKOUT)]
     run(command, env)
     (dist / PREBAKED).write_bytes(boots_from.bake(PREBAKED_URL))
+    (dist / page.NAME).write_bytes(page.make(image.read_template()))
     (dist / BILL).write_text(bill_of_materials.make(image.read_template()))
     sums = []
     for file in sorted(dist.iterdir()):

@@ -71,6 +71,7 @@ _SETTING = r"\$\{[^{}]*(?:\$\{[^{}]*\}[^{}]*)*\}"
 # Compiled when first used: most URLs need few of them, and each takes 0.2 to 1 ms.
 _SCHEME = r"([A-Za-z][A-Za-z0-9+._-]*):"
 _HOST = rf"(?:{_SETTING}|[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{{2}})+"
+_NAME = r"(?:[A-Za-z0-9.-]|[^\x00-\x7f])+"  # which IDNA may turn into ASCII
 _ISCSI_LUN = r"[0-9A-Fa-f]{1,4}(-[0-9A-Fa-f]{1,4}){0,3}"
 _ISCSI_TARGET = r"iqn\.[0-9]{4}-[0-9]{2}\..+|eui\.[0-9A-Fa-f]{16}|naa\.(?:[0-9A-Fa-f]{16}){1,2}"
 _AOE = r"e([0-9]+)\.([0-9]+)"
@@ -79,6 +80,47 @@ _IB_SRP_FIELDS = (
     ("SGID", 16), ("IDEXT", 8), ("HCA", 8), ("DGID", 16), ("PKEY", 2),
     ("SERVICE", 8), ("LUN", 0), ("TARGETEXT", 8), ("IOC", 8),
 )  # fmt: skip
+
+
+# What the user reads. {at} is a place in the URL; the others are named where they are filled in.
+MESSAGES = {
+    "empty": "the URL is empty: give the URL to boot from, such as {example}",
+    "space around": "space around the URL: remove it",
+    "space": "space {at}: write it as %20",
+    "control": "control character 0x{code} {at}: remove it",
+    "non-ASCII": "non-ASCII character {at}: {mend}",
+    "write the host": "write the host as {host}",
+    "no host name": "no host name can hold it; use the name's ASCII (xn--) form",
+    "write it": "write it as {escaped}",
+    "lacking": 'can\'t boot from "{name}:" {at}: {instead}',
+    "unknown scheme": 'unknown scheme "{name}" {at}: use one of {bootable}',
+    "no scheme": "no scheme {at}: did you mean {url}?",
+    "slashes": '{slashes} after "{name}:" {at}: did you mean {name}:{url}?',
+    "two colons": "two colons in the host {at}: {mend}",
+    "no host": "no host {at}: {how}",
+    "bad port": "{what} {at}: {mend}",
+    "no path": "no path {at}: {how}",
+    "no file": "no file name after the slash {at}: {name} boots a file, not a directory",
+    "bad IPv6": "bad IPv6 address{shown} {at}: write it as in http://[2001:db8::1]/boot",
+    "bad IPv4": "bad IPv4 address{shown} {at}: each of the four numbers is at most 255",
+    "bad host": "bad host{shown} {at}: {mend}",
+    "iscsi slash": "slash {at}: an iscsi URL has none; {how}",
+    "missing": "no {fields} {at}: {how}",
+    "bad PROTOCOL": 'bad PROTOCOL "{text}" {at}: leave it empty, or write 6 for TCP',
+    "bad PORT": 'bad PORT "{text}" {at}: {mend}, or empty for 3260',
+    "bad LUN": ('bad LUN "{text}" {at}: write it in hexadecimal, such as 1 or 0-1-0-0, or leave it empty'),
+    "bad TARGET": 'bad TARGET "{text}" {at}: a target starts with iqn.YYYY-MM., eui. or naa.',
+    "bad AoE": ("bad shelf and slot {at}: write {form} (shelf 0 to 65534, slot 0 to 254), such as {example}"),
+    "fields": "{count} fields {at}, not {wanted}: {how}",
+    "bad field": 'bad {name} "{text}" {at}: write {digits} hexadecimal digits',
+    "too long": "the URL is {length} bytes long, {over} too many: use at most {limit} bytes",
+    "fragment dropped": "iPXE drops the fragment (from # at character {number}) and does not send it",
+    "NFS ignores": "iPXE's NFS ignores the {what}",
+    "port": "a port is a number from 1 to 65535",
+    "user information": 'in a user name or password write "@" as %40, "/" as %2F and ":" as %3A',
+    "brackets": "an IPv6 address goes in brackets, as in http://[2001:db8::1]/boot",
+    "a host": "use a host name, an IPv4 address or [an IPv6 address]",
+}
 
 
 class ChainUrl(NamedTuple):
@@ -108,14 +150,14 @@ def parse(url: str) -> ChainUrl:
             the URL (characters are counted from 1) and the mend, and holds no user information.
     """
     if not url:
-        raise UrlError(f"the URL is empty: give the URL to boot from, such as {SCHEMES[0].example}")
+        raise _refusal("empty", example=SCHEMES[0].example)
     _refuse_unsafe_characters(url)
     scheme = _scheme(url)
     rest = url[len(scheme.name) + 1 :]
     warnings = []
     fragment = _mask(url).find("#")
     if fragment >= 0:
-        warnings.append(f"iPXE drops the fragment (from # at character {fragment + 1}) and does not send it")
+        warnings.append(MESSAGES["fragment dropped"].format(number=fragment + 1))
         rest = url[len(scheme.name) + 1 : fragment]
     check = {"iscsi": _check_iscsi, "aoe": _check_aoe, "ib_srp": _check_ib_srp}.get(scheme.name, _check_authority)
     warnings.extend(check(scheme, rest))
@@ -133,31 +175,34 @@ def without_userinfo(url: str) -> str:
     return url[: found.end(1)] + url[found.end() :] if found else url
 
 
-def _at(url_offset: int) -> str:
-    return f"at character {url_offset + 1} of the URL"
+def _refusal(message: str, offset: int = 0, **parts: object) -> UrlError:
+    """Return the error with one of the messages, about the place `offset` in the URL."""
+    return UrlError(MESSAGES[message].format(at=f"at character {offset + 1} of the URL", **parts))
 
 
 def _refuse_unsafe_characters(url: str) -> None:
     """Refuse what would split or add lines and words of the script, and what iPXE corrupts."""
     if bad := re.search(r"[\x00-\x20\x7f]", url):
         if bad[0] == " " and url.strip(" ") != url:
-            raise UrlError("space around the URL: remove it")
+            raise _refusal("space around")
         if bad[0] == " ":
-            raise UrlError(f"space {_at(bad.start())}: write it as %20")
-        raise UrlError(f"control character 0x{ord(bad[0]):02X} {_at(bad.start())}: remove it")
+            raise _refusal("space", bad.start())
+        raise _refusal("control", bad.start(), code=f"{ord(bad[0]):02X}")
     if bad := re.search(r"[^\x00-\x7f]+", url):
-        raise UrlError(f"non-ASCII character {_at(bad.start())}: {_ascii_mend(url, bad)}")
+        raise _refusal("non-ASCII", bad.start(), mend=_ascii_mend(url, bad))
 
 
 def _ascii_mend(url: str, bad: re.Match[str]) -> str:
     authority = re.match(r"[A-Za-z0-9+._-]+://(?:[^/?#]*@)?([^/?#:@]*)", url)
     if authority and authority.start(1) <= bad.start() < authority.end(1):
         try:
-            return f"write the host as {authority[1].encode('idna').decode('ascii')}"
+            if not re.fullmatch(_NAME, authority[1]):
+                raise UnicodeError
+            return MESSAGES["write the host"].format(host=authority[1].encode("idna").decode("ascii"))
         except UnicodeError:
-            return "no host name can hold it; use the name's ASCII (xn--) form"
+            return MESSAGES["no host name"]
     octets = bad[0].encode("utf-8", "surrogateescape" if re.search("[\udc80-\udcff]", bad[0]) else "surrogatepass")
-    return "write it as " + "".join(f"%{octet:02X}" for octet in octets)
+    return MESSAGES["write it"].format(escaped="".join(f"%{octet:02X}" for octet in octets))
 
 
 def _scheme(url: str) -> Scheme:
@@ -165,12 +210,12 @@ def _scheme(url: str) -> Scheme:
     name = found[1].lower() if found else ""
     if scheme := BY_NAME.get(name):
         if not scheme.boot:
-            raise UrlError(f'can\'t boot from "{name}:" {_at(0)}: {scheme.instead}')
+            raise _refusal("lacking", 0, name=name, instead=scheme.instead)
         return scheme
     if found and not re.match(r"[0-9]|[^/]*@|\$\{", url[found.end() :]) and not url.startswith("["):
-        raise UrlError(f'unknown scheme "{found[1]}" {_at(0)}: use one of {", ".join(BOOTABLE)}')
+        raise _refusal("unknown scheme", 0, name=found[1], bootable=", ".join(BOOTABLE))
     bare = re.sub(r"^(?:(https?|tftp|nfs)(?=//))?/*", lambda found: f"{found[1] or 'http'}://", without_userinfo(url))
-    raise UrlError(f"no scheme {_at(0)}: did you mean {bare}?")
+    raise _refusal("no scheme", 0, url=bare)
 
 
 def _check_authority(scheme: Scheme, rest: str) -> list[str]:
@@ -179,7 +224,7 @@ def _check_authority(scheme: Scheme, rest: str) -> list[str]:
     if not rest.startswith("//"):
         slashes = "one slash" if rest.startswith("/") else "no slashes"
         bare = without_userinfo("//" + rest.lstrip("/"))
-        raise UrlError(f'{slashes} after "{scheme.name}:" {_at(here)}: did you mean {scheme.name}:{bare}?')
+        raise _refusal("slashes", here, slashes=slashes, name=scheme.name, url=bare)
     # Where the parts end is read off the masked text: iPXE expands settings before it splits.
     masked = _mask(rest)
     authority, slash, path = masked.partition("?")[0][2:].partition("/")
@@ -193,30 +238,24 @@ def _check_authority(scheme: Scheme, rest: str) -> list[str]:
 
     host, colon, port = _split_port(host_port)
     if not host_port.startswith("[") and ":" in _mask(port):
-        mend = _USERINFO_MEND if secret else "an IPv6 address goes in brackets, as in http://[2001:db8::1]/boot"
-        raise UrlError(f"two colons in the host {_at(here)}: {mend}")
+        raise _refusal("two colons", here, mend=MESSAGES["user information" if secret else "brackets"])
     if not host:
-        raise UrlError(f"no host {_at(here)}: {scheme.how}")
+        raise _refusal("no host", here, how=scheme.how)
     _check_host(host, here, secret)
     if colon and not _is_port(port):
         what = "bad port" if secret else f'bad port "{port}"' if port else "no port after the colon"
-        raise UrlError(f"{what} {_at(here + len(host) + 1)}: {_USERINFO_MEND if secret else _PORT_MEND}")
+        mend = MESSAGES["user information" if secret else "port"]
+        raise _refusal("bad port", here + len(host) + 1, what=what, mend=mend)
 
     here += len(host_port)
     if "path" in scheme.needs and path.strip("/") == "":
-        raise UrlError(f"no path {_at(here)}: {scheme.how}")
+        raise _refusal("no path", here, how=scheme.how)
     if "path" in scheme.needs and path.endswith("/"):
-        raise UrlError(
-            f"no file name after the slash {_at(here + len(path) - 1)}: {scheme.name} boots a file, not a directory"
-        )
+        raise _refusal("no file", here + len(path) - 1, name=scheme.name)
 
     if scheme.name == "nfs" and (colon or "?" in masked):
-        return [f"iPXE's NFS ignores the {'port' if colon else 'query'}"]
+        return [MESSAGES["NFS ignores"].format(what="port" if colon else "query")]
     return []
-
-
-_PORT_MEND = "a port is a number from 1 to 65535"
-_USERINFO_MEND = 'in a user name or password write "@" as %40, "/" as %2F and ":" as %3A'
 
 
 def _mask(text: str) -> str:
@@ -241,14 +280,13 @@ def _check_host(host: str, here: int, secret: bool = False) -> None:
     shown = "" if secret else f' "{host}"'
     if host.startswith("["):
         if not _is_ipv6(host):
-            raise UrlError(f"bad IPv6 address{shown} {_at(here)}: write it as in http://[2001:db8::1]/boot")
+            raise _refusal("bad IPv6", here, shown=shown)
     elif re.fullmatch(r"[0-9]+(\.[0-9]+){3}", host) and any(int(part) > 255 for part in host.split(".")):
-        raise UrlError(f"bad IPv4 address{shown} {_at(here)}: each of the four numbers is at most 255")
+        raise _refusal("bad IPv4", here, shown=shown)
     elif not re.fullmatch(_HOST, host):
         good = re.match(_HOST, host)
-        bad_at = here + (good.end() if good else 0)
-        mend = _USERINFO_MEND if secret else "use a host name, an IPv4 address or [an IPv6 address]"
-        raise UrlError(f"bad host{shown} {_at(bad_at)}: {mend}")
+        mend = MESSAGES["user information" if secret else "a host"]
+        raise _refusal("bad host", here + (good.end() if good else 0), shown=shown, mend=mend)
 
 
 def _is_ipv6(host: str) -> bool:
@@ -275,30 +313,30 @@ def _check_iscsi(scheme: Scheme, rest: str) -> list[str]:
     """Check SERVER:PROTOCOL:PORT:LUN:TARGET (RFC 4173, section 5)."""
     here = len("iscsi:")
     if rest.startswith("/"):
-        raise UrlError(f"slash {_at(here)}: an iscsi URL has none; {scheme.how}")
+        raise _refusal("iscsi slash", here, how=scheme.how)
     fields = _fields(rest)
     if len(fields) < 5:
         missing = scheme.form.split(":")[1 + len(fields) :]
-        raise UrlError(f"no {':'.join(missing)} {_at(here + len(rest))}: {scheme.how}")
+        raise _refusal("missing", here + len(rest), fields=":".join(missing), how=scheme.how)
     server, protocol, port, lun = fields[:4]
     target = ":".join(fields[4:])
     if not server:
-        raise UrlError(f"no server {_at(here)}: {scheme.how}")
+        raise _refusal("missing", here, fields="server", how=scheme.how)
     _check_host(server, here)
     here += len(server) + 1
     if protocol not in ("", "6"):
-        raise UrlError(f'bad PROTOCOL "{protocol}" {_at(here)}: leave it empty, or write 6 for TCP')
+        raise _refusal("bad PROTOCOL", here, text=protocol)
     here += len(protocol) + 1
     if port and not _is_port(port):
-        raise UrlError(f'bad PORT "{port}" {_at(here)}: {_PORT_MEND}, or empty for 3260')
+        raise _refusal("bad PORT", here, text=port, mend=MESSAGES["port"])
     here += len(port) + 1
     if lun and not re.search(_SETTING, lun) and not re.fullmatch(_ISCSI_LUN, lun):
-        raise UrlError(f'bad LUN "{lun}" {_at(here)}: write it in hexadecimal, such as 1 or 0-1-0-0, or leave it empty')
+        raise _refusal("bad LUN", here, text=lun)
     here += len(lun) + 1
     if not target:
-        raise UrlError(f"no target {_at(here)}: {scheme.how}")
+        raise _refusal("missing", here, fields="target", how=scheme.how)
     if not re.search(_SETTING, target) and not re.fullmatch(_ISCSI_TARGET, target):
-        raise UrlError(f'bad TARGET "{target}" {_at(here)}: a target starts with iqn.YYYY-MM., eui. or naa.')
+        raise _refusal("bad TARGET", here, text=target)
     return []
 
 
@@ -307,8 +345,7 @@ def _check_aoe(scheme: Scheme, rest: str) -> list[str]:
     address = re.fullmatch(_AOE, rest)
     known = address is not None and int(address[1]) < 0xFFFF and int(address[2]) < 0xFF
     if not known and not re.search(_SETTING, rest):
-        mend = f"write {scheme.form} (shelf 0 to 65534, slot 0 to 254), such as {scheme.example}"
-        raise UrlError(f"bad shelf and slot {_at(len('aoe:'))}: {mend}")
+        raise _refusal("bad AoE", len("aoe:"), form=scheme.form, example=scheme.example)
     return []
 
 
@@ -317,12 +354,12 @@ def _check_ib_srp(scheme: Scheme, rest: str) -> list[str]:
     here = len("ib_srp:")
     fields = _fields(rest)
     if len(fields) != len(_IB_SRP_FIELDS):
-        raise UrlError(f"{len(fields)} fields {_at(here)}, not {len(_IB_SRP_FIELDS)}: {scheme.how}")
+        raise _refusal("fields", here, count=len(fields), wanted=len(_IB_SRP_FIELDS), how=scheme.how)
     for text, (name, octets) in zip(fields, _IB_SRP_FIELDS, strict=True):
         if name.lower() in scheme.needs and not text:
-            raise UrlError(f"no {name} {_at(here)}: {scheme.how}")
+            raise _refusal("missing", here, fields=name, how=scheme.how)
         digits = f"{{{2 * octets}}}" if octets else "{1,16}"
         if text and not re.search(_SETTING, text) and not re.fullmatch(f"[0-9A-Fa-f]{digits}", text):
-            raise UrlError(f'bad {name} "{text}" {_at(here)}: write {2 * octets or "1 to 16"} hexadecimal digits')
+            raise _refusal("bad field", here, name=name, text=text, digits=2 * octets or "1 to 16")
         here += len(text) + 1
     return []

@@ -70,7 +70,8 @@ def script_for(parsed: chain_url.ChainUrl) -> bytes:
     over = len(script) - SLOT_SIZE
     if over > 0:
         limit = len(parsed.url) - over
-        raise UrlError(f"the URL is {len(parsed.url)} bytes long, {over} too many: use at most {limit} bytes")
+        message = chain_url.MESSAGES["too long"]
+        raise UrlError(message.format(length=len(parsed.url), over=over, limit=limit))
     return script
 
 

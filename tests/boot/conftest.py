@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import debs
-from tests.boot import machine, mok, server
+from tests.boot import machine, mok
 from tests.boot.lan import Lan
 from tests.boot.machine import BANNER, BIOS, UEFI, Firmware, Machine
 
@@ -65,13 +65,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.name.startswith(THOROUGH):
             item.add_marker("thorough")
-
-
-@pytest.fixture
-def boot_server() -> Iterator[server.BootServer]:
-    """Return a running boot server of the test's own, for QEMU's user network."""
-    with server.boot_server() as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

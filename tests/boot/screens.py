@@ -1,6 +1,7 @@
 """Make the pictures in docs/screens from real boots: python -m tests.boot.screens, which make screens runs.
 
-Arguments, if any, name the pictures that are wanted; "secure-boot" is all those of MokManager.
+Arguments, if any, name the pictures that are wanted; "secure-boot" is all those of MokManager, "page" is the
+web page's.
 
 Each is what QEMU's graphics card shows when the machine has come to rest, taken by its monitor.
 """
@@ -12,12 +13,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import trustme
+from selenium.webdriver.common.by import By
 
 import boots_from
+from boots_from import image
 from tests import debs
 from tests.boot import machine, mok
 from tests.boot.lan import Lan
 from tests.boot.machine import AHCI_CD, BIOS, CHECKOUT, UEFI, Firmware, Machine
+from tests.web import browser
+from web import __main__ as page
 
 SCREENS = CHECKOUT / "docs" / "screens"
 URL = "http://bty-server/boot"
@@ -98,6 +103,22 @@ def take_secure_boot() -> None:
             mok.enroll(booted, picture)
 
 
+def take_page() -> None:
+    """Write the picture of the page that bakes."""
+    with tempfile.TemporaryDirectory(prefix="screen-") as name, browser.session(Path(name)) as start:
+        file = Path(name, "boots-from.html")
+        file.write_bytes(page.make(image.read_template()))
+        opened = start(file.as_uri())
+        opened.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride", {"width": 900, "height": 720, "deviceScaleFactor": 1, "mobile": False}
+        )
+        browser.wait_until(opened, "return !document.getElementById('url').disabled")
+        opened.find_element(By.ID, "url").send_keys(URL)
+        time.sleep(1)
+        opened.save_screenshot(str(SCREENS / "page.png"))
+    print("page", flush=True)
+
+
 def _dump(booted: Machine, name: str) -> None:
     booted.monitor("screendump", filename=str(SCREENS / f"{name}.png"), format="png")
     print(name, flush=True)
@@ -106,9 +127,11 @@ def _dump(booted: Machine, name: str) -> None:
 def main() -> None:
     """Take them all, or those that are named."""
     SCREENS.mkdir(parents=True, exist_ok=True)
-    for name in sys.argv[1:] or [*PICTURES, "secure-boot"]:
+    for name in sys.argv[1:] or [*PICTURES, "secure-boot", "page"]:
         if name == "secure-boot":
             take_secure_boot()
+        elif name == "page":
+            take_page()
         else:
             take(name)
 

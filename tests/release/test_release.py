@@ -63,7 +63,14 @@ def test_bump_changes_versions_and_hashes_and_nothing_else() -> None:
 def test_two_releases_are_equal(releases: tuple[Path, Path]) -> None:
     one, other = ({file.name: file.read_bytes() for file in release.iterdir()} for release in releases)
     assert sorted(one) == sorted(
-        [f"boots_from-{VERSION}-py3-none-any.whl", f"boots_from-{VERSION}.tar.gz", PREBAKED, BILL, SUMS]
+        [
+            f"boots_from-{VERSION}-py3-none-any.whl",
+            f"boots_from-{VERSION}.tar.gz",
+            PREBAKED,
+            "boots-from.html",
+            BILL,
+            SUMS,
+        ]
     )
     assert one == other
     assert one[PREBAKED] == boots_from.bake(PREBAKED_URL)

@@ -1,0 +1,252 @@
+"""The page in a real browser: what the command says and writes, and nothing sent to anyone."""
+
+import json
+import re
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from selenium.webdriver import Chrome, Keys
+from selenium.webdriver.common.by import By
+
+import boots_from
+from boots_from import boot_script, chain_url, image
+from boots_from.errors import UrlError
+from tests.boot import machine, matrix
+from tests.boot.server import BootServer
+from tests.unit.urls import ACCEPTED
+from tests.web.browser import HOST, Open, wait_until
+
+# Characters that mean something somewhere in a URL, and some that may be in none.
+_ODD = st.sampled_from([*":/@?#[]%. ${}0a9-", "\t", "\x7f", "é", "日", "ß", "\U0001f600", "//", "::", "ftp:", "iqn."])
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> str:
+    """Return a URL that was one to accept, with some characters replaced, left out or put in."""
+    url: str = draw(ACCEPTED)
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(url)))
+        url = url[:at] + draw(st.one_of(st.just(""), _ODD)) + url[at + draw(st.integers(0, 2)) :]
+    return url
+
+
+URLS = st.one_of(ACCEPTED, damaged(), damaged(), st.text("htps:/.[]@0a:e", max_size=12))
+WRITTEN = (
+    "", " http://h/", "http://h/ ", "http://h/a b", "h/x", "h:80/x", "user:pw@h/x", "//h/x", "http:/h/x", "http:h", "htp://h/",
+    "ftp://h/x", "fcp:1:2", "http://", "http://h:0/", "http://h:65536/", "http://h:/", "http://a:b:c/", "http://[::1/",
+    "http://[::1]/", "http://[1:2:3:4:5:6:7:8:9]/", "http://[::ffff:1.2.3.4]/", "http://[::1.2.3.256]/", "http://[fe80::1%net0]/x",
+    "http://[${ip6}]/x", "http://300.1.1.1/", "http://1.2.3.4/", "http://h_x/", "http://h<x/", "http://us@er:p@h/x",
+    "http://bücher.example/x", "http://straße.example/x", "http://h/ü", "http://h/\U0001f600", "tftp://h", "tftp://h/", "tftp://h/d/",
+    "nfs://h:1/x", "nfs://h/x?y", "nfs://h", "HTTP://H/X", "http://h/x#top", "http://${next-server}/x", "iscsi:h", "iscsi://h",
+    "iscsi:h:::1:iqn.2004-01.example:x", "iscsi:h:7::1:iqn.2004-01.example:x", "iscsi:h::99999:1:iqn.2004-01.x",
+    "iscsi:h:::zz:iqn.2004-01.x:y", "iscsi:h:::1:", "iscsi:h:::1:disk", "iscsi::::1:iqn.2004-01.x:y",
+    "iscsi:[::1]:::1:eui.0123456789abcdef", "http://é0.0.0.0/x", "http://É.EXAMPLE/x", "http://é../x", "http://%é/x",
+    "aoe:e0.1", "aoe:e65535.1", "aoe:x", "aoe:${slot}", "ib_srp::::",
+    "ib_srp::::" + "0" * 32 + "::" + "0" * 16 + "::" + "0" * 16 + ":" + "0" * 16,
+    "ib_srp:1::::::::", "http://h/" + "x" * 9000, "http://h/${net${i}/mac}?a=1&b='2'\"\\|<>",
+)  # fmt: skip
+
+
+def expected(url: str) -> list[object]:
+    """Return what the command makes of a URL."""
+    try:
+        parsed = chain_url.parse(url)
+        script = image.script_for(parsed)
+    except UrlError as error:
+        return ["refused", str(error)]
+    shown = boot_script.redact(script, parsed).decode()
+    return ["accepted", parsed.public, list(parsed.warnings), script.decode(), shown]
+
+
+ASK = """
+try {
+  const parsed = rules.parse(arguments[0]);
+  const script = rules.render(parsed);
+  return ["accepted", parsed.public, parsed.warnings, script, rules.redact(script, parsed)];
+} catch (error) {
+  if (!(error instanceof UrlError)) throw error;
+  return ["refused", error.message];
+}
+"""
+
+
+@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(url=URLS)
+def test_says_what_the_command_says(browser: Chrome, url: str) -> None:
+    assert browser.execute_script(ASK, url) == expected(url)
+
+
+@pytest.mark.parametrize("url", WRITTEN, ids=lambda url: url[:30] or "empty")
+def test_says_what_the_command_says_of(browser: Chrome, url: str) -> None:
+    assert browser.execute_script(ASK, url) == expected(url)
+
+
+def enter(browser: Chrome, url: str, end: str = "") -> None:
+    field = browser.find_element(By.ID, "url")
+    field.clear()
+    field.send_keys(url + end)
+
+
+def saved(downloads: Path, size: int) -> Path:
+    """Return the file that the browser saves, when it is whole."""
+    file = downloads / "boots-from.iso"
+    end = time.monotonic() + 20
+    while not file.exists() or file.stat().st_size < size:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return file
+
+
+@pytest.mark.parametrize("by", ["Enter", "click"])
+def test_saves_what_the_command_writes(browser: Chrome, downloads: Path, by: str) -> None:
+    url = f"http://bootserver/boot?by={by}&mac=${{net0/mac}}"
+    for file in downloads.iterdir():
+        file.unlink()
+    enter(browser, url, Keys.ENTER if by == "Enter" else "")
+    if by == "click":
+        browser.find_element(By.ID, "bake").click()
+    wanted = boots_from.bake(url)
+    assert saved(downloads, len(wanted)).read_bytes() == wanted
+    wait_until(browser, "return document.getElementById('verdict').textContent.startsWith('Saved')")
+    assert browser.find_element(By.ID, "sha256").text == sha256(wanted).hexdigest()
+
+
+def test_saved_image_boots(browser: Chrome, downloads: Path, boot_server: BootServer, tmp_path: Path) -> None:
+    """On BIOS and UEFI."""
+    for file in downloads.iterdir():
+        file.unlink()
+    enter(browser, f"http://{machine.HOST}:{boot_server.port}/saved", Keys.ENTER)
+    image_file = saved(downloads, len(image.read_template()))
+    for firmware in (machine.BIOS, machine.UEFI):
+        boot_server.requests.clear()
+        media = machine.SCSI_CD.arguments(image_file)
+        matrix.boot(firmware, media, boot_server, "/saved", tmp_path, f"{firmware.name}-saved-by-the-page")
+
+
+def test_shows_verdict_and_script_while_one_types(browser: Chrome) -> None:
+    verdict, script = browser.find_element(By.ID, "verdict"), browser.find_element(By.ID, "script")
+    enter(browser, "http://user:secret@h/x y")
+    assert verdict.text == "space at character 23 of the URL: write it as %20"
+    assert browser.find_element(By.ID, "url").get_attribute("aria-invalid") == "true"
+    assert script.text == ""
+    enter(browser, "http://user:secret@h/x")
+    assert verdict.text == "iPXE boots it with chain, over HTTP."
+    assert "imgselect" in script.text
+    assert "secret" not in script.text
+    wanted = sha256(boots_from.bake("http://user:secret@h/x")).hexdigest()
+    wait_until(browser, f"return document.getElementById('sha256').textContent === '{wanted}'")
+    enter(browser, "", Keys.ENTER)
+    assert verdict.text == chain_url.MESSAGES["empty"].format(example="http://bootserver/boot")
+
+
+def log(browser: Any, kind: str) -> list[dict[str, Any]]:
+    """Return what the browser has logged since the last call."""
+    entries: list[dict[str, Any]] = browser.get_log(kind)
+    return entries
+
+
+def test_asks_nobody_for_anything(browser: Chrome, page: Path) -> None:
+    """Not one request but for the file itself, and nothing that the page's own policy had to stop."""
+    requests = []
+    for entry in log(browser, "performance"):
+        event = json.loads(entry["message"])["message"]
+        if event["method"] == "Network.requestWillBeSent":
+            requests.append(event["params"]["request"]["url"])
+    assert [url for url in requests if not url.startswith(("file:///", "blob:", "data:"))] == []
+    assert log(browser, "browser") == []
+    policy = re.search(r'Security-Policy" content="([^"]*)"', page.read_text())
+    assert policy
+    assert policy[1].startswith("default-src 'none'; script-src 'sha256-")
+    assert (
+        browser.execute_async_script(
+            "const done = arguments[0]; fetch('https://example.org/').then(() => done('sent'), () => done('refused'))"
+        )
+        == "refused"
+    )
+    log(browser, "browser")  # which holds that refusal now
+
+
+def test_own_sha256_where_the_browser_has_none(browser: Chrome) -> None:
+    for length in (0, 1, 55, 56, 63, 64, 65, 1000, 100_000):
+        content = bytes(number % 251 for number in range(length))
+        code = "return sha256InScript(Uint8Array.from({length: arguments[0]}, (_, number) => number % 251))"
+        assert browser.execute_script(code, length) == sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["half", "end", "byte", "template's end"])
+def test_damaged_file_says_so(open_page: Open, page: Path, tmp_path: Path, kind: str) -> None:
+    content = page.read_bytes()
+    middle = len(content) // 2
+    other = b"A" if content[middle : middle + 1] != b"A" else b"B"
+    damaged_content = {
+        "half": content[:middle],
+        "end": content[:2000],
+        "byte": content[:middle] + other + content[middle + 1 :],
+        "template's end": content[:-5000],
+    }[kind]
+    file = tmp_path / "damaged.html"
+    file.write_bytes(damaged_content)
+    opened = open_page(file.as_uri())
+    wait_until(opened, "return document.readyState === 'complete'")
+    time.sleep(1)
+    assert "damaged" in opened.find_element(By.ID, "verdict").text if kind != "end" else True
+    assert not opened.execute_script(
+        "const button = document.getElementById('bake'); return button && !button.disabled"
+    )
+    opened.quit()
+
+
+def test_works_from_any_static_host(open_page: Open, page: Path, boot_server: BootServer, downloads: Path) -> None:
+    """Also over plain http, where the browser keeps its own SHA-256 to itself."""
+    for file in downloads.iterdir():
+        file.unlink()
+    boot_server.files["/boots-from.html"] = page.read_bytes()
+    opened = open_page(f"http://{HOST}:{boot_server.port}/boots-from.html")
+    wait_until(opened, "return performance.getEntriesByName('ready').length")
+    assert opened.execute_script("return crypto.subtle === undefined")
+    enter(opened, "http://bootserver/boot", Keys.ENTER)
+    wanted = boots_from.bake("http://bootserver/boot")
+    assert saved(downloads, len(wanted)).read_bytes() == wanted
+    wait_until(opened, f"return document.getElementById('sha256').textContent === '{sha256(wanted).hexdigest()}'")
+    opened.quit()
+    assert {request.path for request in boot_server.requests} <= {"/boots-from.html", "/favicon.ico"}
+
+
+def test_keyboard_and_screen_reader(browser: Chrome) -> None:
+    """What can be reached has a name, in the order in which it stands; the verdict is announced."""
+    enter(browser, "http://bootserver/boot")
+    reached = []
+    for _ in range(3):
+        active = browser.switch_to.active_element
+        reached.append((active.aria_role, active.accessible_name))
+        active.send_keys(Keys.TAB)
+    assert reached[:2] == [("textbox", "URL to boot from"), ("button", "Save boots-from.iso")]
+    assert reached[2][1] == "The script inside"
+    assert browser.find_element(By.ID, "verdict").aria_role == "status"
+    levels = [int(heading.tag_name[1]) for heading in browser.find_elements(By.CSS_SELECTOR, "h1, h2, h3")]
+    assert levels[0] == 1
+    assert set(levels[1:]) == {2}
+
+
+@pytest.mark.parametrize("width", [360, 1024, 1920])
+def test_fits_every_width(browser: Chrome, width: int) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    )
+    enter(browser, "https://bootserver.example.org/" + "long/" * 30)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    top = browser.execute_script("return document.getElementById('saved-title').getBoundingClientRect().top")
+    enter(browser, "http:/x")
+    assert browser.execute_script("return document.getElementById('saved-title').getBoundingClientRect().top") == top
+
+
+def test_is_under_14_mb_and_the_same_each_time(page: Path) -> None:
+    import web.__main__
+
+    assert page.stat().st_size < 14_000_000
+    assert page.read_bytes() == web.__main__.make(image.read_template())

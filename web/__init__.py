@@ -1,0 +1,1 @@
+"""Makes the page that bakes in a browser."""

@@ -1,0 +1,48 @@
+"""The rules as data: what the page's JavaScript takes from chain_url.py, boot_script.py and image.py.
+
+The text of the script is rendered for two URLs that are single control characters, which no checked
+URL can hold: where they stand, the page puts the URL that is echoed and the one that is booted from.
+"""
+
+from itertools import product
+from typing import Any
+
+from boots_from import boot_script, chain_url, image
+from boots_from.chain_url import ChainUrl, Scheme
+
+# Where the script echoes the URL, and where it boots from it.
+_SHOWN, _URL = "\x01", "\x02"
+
+
+def export() -> dict[str, Any]:
+    """Return them, ready for JSON."""
+    return {
+        "schemes": [{**scheme._asdict(), "how": scheme.how} for scheme in chain_url.SCHEMES],
+        "messages": chain_url.MESSAGES,
+        "setting": chain_url._SETTING,
+        "scheme": chain_url._SCHEME,
+        "host": chain_url._HOST,
+        "name": chain_url._NAME,
+        "iscsi_lun": chain_url._ISCSI_LUN,
+        "iscsi_target": chain_url._ISCSI_TARGET,
+        "aoe": chain_url._AOE,
+        "ib_srp_fields": chain_url._IB_SRP_FIELDS,
+        "shown": boot_script.SHOWN,
+        "scripts": _scripts(),
+        "slot_size": image.SLOT_SIZE,
+        "slot": image.SLOT.decode("ascii"),
+        "slot_copies": image.SLOT_COPIES,
+    }
+
+
+def _scripts() -> dict[str, str]:
+    """Return the script's text for each kind of URL that it differs for."""
+    schemes = {scheme.boot: scheme for scheme in chain_url.SCHEMES if scheme.boot and scheme.name != "https"}
+    schemes_of: dict[tuple[str, str], Scheme] = {(boot, "plain"): scheme for boot, scheme in schemes.items()}
+    schemes_of["chain", "https"] = chain_url.BY_NAME["https"]
+    scripts = {}
+    for (boot, kind), literal6 in product(schemes_of, (False, True)):
+        scheme = schemes_of[boot, kind]
+        script = boot_script.render(ChainUrl(_URL, scheme, "//[" + _SHOWN if literal6 else _SHOWN)).decode("ascii")
+        scripts[f"{boot} {'IPv6' if literal6 else 'IPv4'} {kind}"] = script.replace("//[" + _SHOWN, _SHOWN)
+    return scripts
