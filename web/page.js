@@ -87,6 +87,7 @@ const say = (text, kind) => {
 let pause = 0;
 const showDigest = (parsed) => {
   clearTimeout(pause);
+  pause = 0;
   element("sha256").textContent = parsed ? "..." : "of which URL?";
   if (!parsed) return;
   const mine = setTimeout(async () => {
@@ -126,8 +127,8 @@ const save = async (event) => {
     element("url").focus();
     return;
   }
-  clearTimeout(pause);
-  pause = 0; // the saved image's is shown
+  clearTimeout(pause); // the saved image's is shown
+  pause = 0;
   const started = performance.now();
   const image = bake(parsed);
   const digest = await sha256(image);

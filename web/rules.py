@@ -19,19 +19,17 @@ def export() -> dict[str, Any]:
     return {
         "schemes": [{**scheme._asdict(), "how": scheme.how} for scheme in chain_url.SCHEMES],
         "messages": chain_url.MESSAGES,
-        "setting": chain_url._SETTING,
-        "scheme": chain_url._SCHEME,
-        "host": chain_url._HOST,
-        "name": chain_url._NAME,
-        "iscsi_lun": chain_url._ISCSI_LUN,
-        "iscsi_target": chain_url._ISCSI_TARGET,
-        "aoe": chain_url._AOE,
-        "ib_srp_fields": chain_url._IB_SRP_FIELDS,
+        "setting": chain_url.SETTING,
+        "scheme": chain_url.SCHEME,
+        "host": chain_url.HOST,
+        "name": chain_url.NAME,
+        "iscsi_lun": chain_url.ISCSI_LUN,
+        "iscsi_target": chain_url.ISCSI_TARGET,
+        "aoe": chain_url.AOE,
+        "ib_srp_fields": chain_url.IB_SRP_FIELDS,
         "shown": boot_script.SHOWN,
         "scripts": _scripts(),
         "slot_size": image.SLOT_SIZE,
-        "slot": image.SLOT.decode("ascii"),
-        "slot_copies": image.SLOT_COPIES,
     }
 
 

@@ -66,17 +66,18 @@ SCHEMES = (
 BY_NAME = {scheme.name: scheme for scheme in SCHEMES}
 BOOTABLE = tuple(scheme.name for scheme in SCHEMES if scheme.boot)
 
+# The patterns are in the syntax that Python and JavaScript share: the page that bakes takes them from here.
 # An iPXE setting, nested at most once, as in ${net${i}/mac}.
-_SETTING = r"\$\{[^{}]*(?:\$\{[^{}]*\}[^{}]*)*\}"
+SETTING = r"\$\{[^{}]*(?:\$\{[^{}]*\}[^{}]*)*\}"
 # Compiled when first used: most URLs need few of them, and each takes 0.2 to 1 ms.
-_SCHEME = r"([A-Za-z][A-Za-z0-9+._-]*):"
-_HOST = rf"(?:{_SETTING}|[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{{2}})+"
-_NAME = r"(?:[A-Za-z0-9.-]|[^\x00-\x7f])+"  # which IDNA may turn into ASCII
-_ISCSI_LUN = r"[0-9A-Fa-f]{1,4}(-[0-9A-Fa-f]{1,4}){0,3}"
-_ISCSI_TARGET = r"iqn\.[0-9]{4}-[0-9]{2}\..+|eui\.[0-9A-Fa-f]{16}|naa\.(?:[0-9A-Fa-f]{16}){1,2}"
-_AOE = r"e([0-9]+)\.([0-9]+)"
+SCHEME = r"([A-Za-z][A-Za-z0-9+._-]*):"
+HOST = rf"(?:{SETTING}|[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{{2}})+"
+NAME = r"(?:[A-Za-z0-9.-]|[^\x00-\x7f])+"  # which IDNA may turn into ASCII
+ISCSI_LUN = r"[0-9A-Fa-f]{1,4}(-[0-9A-Fa-f]{1,4}){0,3}"
+ISCSI_TARGET = r"iqn\.[0-9]{4}-[0-9]{2}\..+|eui\.[0-9A-Fa-f]{16}|naa\.(?:[0-9A-Fa-f]{16}){1,2}"
+AOE = r"e([0-9]+)\.([0-9]+)"
 # Field, length in bytes. Each is written as twice as many hexadecimal digits.
-_IB_SRP_FIELDS = (
+IB_SRP_FIELDS = (
     ("SGID", 16), ("IDEXT", 8), ("HCA", 8), ("DGID", 16), ("PKEY", 2),
     ("SERVICE", 8), ("LUN", 0), ("TARGETEXT", 8), ("IOC", 8),
 )  # fmt: skip
@@ -196,7 +197,7 @@ def _ascii_mend(url: str, bad: re.Match[str]) -> str:
     authority = re.match(r"[A-Za-z0-9+._-]+://(?:[^/?#]*@)?([^/?#:@]*)", url)
     if authority and authority.start(1) <= bad.start() < authority.end(1):
         try:
-            if not re.fullmatch(_NAME, authority[1]):
+            if not re.fullmatch(NAME, authority[1]):
                 raise UnicodeError
             return MESSAGES["write the host"].format(host=authority[1].encode("idna").decode("ascii"))
         except UnicodeError:
@@ -206,7 +207,7 @@ def _ascii_mend(url: str, bad: re.Match[str]) -> str:
 
 
 def _scheme(url: str) -> Scheme:
-    found = re.match(_SCHEME, url)
+    found = re.match(SCHEME, url)
     name = found[1].lower() if found else ""
     if scheme := BY_NAME.get(name):
         if not scheme.boot:
@@ -260,7 +261,7 @@ def _check_authority(scheme: Scheme, rest: str) -> list[str]:
 
 def _mask(text: str) -> str:
     """Replace each iPXE setting by as many letters, so that nothing inside it looks like a delimiter."""
-    return re.sub(_SETTING, lambda setting: "x" * len(setting[0]), text)
+    return re.sub(SETTING, lambda setting: "x" * len(setting[0]), text)
 
 
 def _split_port(host_port: str) -> tuple[str, str, str]:
@@ -271,7 +272,7 @@ def _split_port(host_port: str) -> tuple[str, str, str]:
 
 
 def _is_port(text: str) -> bool:
-    if re.search(_SETTING, text):
+    if re.search(SETTING, text):
         return True
     return re.fullmatch(r"[0-9]{1,5}", text) is not None and 1 <= int(text) <= 65535
 
@@ -283,8 +284,8 @@ def _check_host(host: str, here: int, secret: bool = False) -> None:
             raise _refusal("bad IPv6", here, shown=shown)
     elif re.fullmatch(r"[0-9]+(\.[0-9]+){3}", host) and any(int(part) > 255 for part in host.split(".")):
         raise _refusal("bad IPv4", here, shown=shown)
-    elif not re.fullmatch(_HOST, host):
-        good = re.match(_HOST, host)
+    elif not re.fullmatch(HOST, host):
+        good = re.match(HOST, host)
         mend = MESSAGES["user information" if secret else "a host"]
         raise _refusal("bad host", here + (good.end() if good else 0), shown=shown, mend=mend)
 
@@ -295,18 +296,18 @@ def _is_ipv6(host: str) -> bool:
     if not host.endswith("]"):
         return False
     address, _, zone = host[1:-1].partition("%")
-    if re.fullmatch(_SETTING, address):
+    if re.fullmatch(SETTING, address):
         return True
     try:
         ipaddress.IPv6Address(address)
     except ValueError:
         return False
-    return "%" not in host or re.fullmatch(_HOST, zone) is not None
+    return "%" not in host or re.fullmatch(HOST, zone) is not None
 
 
 def _fields(text: str) -> list[str]:
     """Split at colons outside [...] and ${...}."""
-    return re.findall(rf"(?:^|:)((?:\[[^\]]*\]|{_SETTING}|[^:])*)", text)
+    return re.findall(rf"(?:^|:)((?:\[[^\]]*\]|{SETTING}|[^:])*)", text)
 
 
 def _check_iscsi(scheme: Scheme, rest: str) -> list[str]:
@@ -330,21 +331,21 @@ def _check_iscsi(scheme: Scheme, rest: str) -> list[str]:
     if port and not _is_port(port):
         raise _refusal("bad PORT", here, text=port, mend=MESSAGES["port"])
     here += len(port) + 1
-    if lun and not re.search(_SETTING, lun) and not re.fullmatch(_ISCSI_LUN, lun):
+    if lun and not re.search(SETTING, lun) and not re.fullmatch(ISCSI_LUN, lun):
         raise _refusal("bad LUN", here, text=lun)
     here += len(lun) + 1
     if not target:
         raise _refusal("missing", here, fields="target", how=scheme.how)
-    if not re.search(_SETTING, target) and not re.fullmatch(_ISCSI_TARGET, target):
+    if not re.search(SETTING, target) and not re.fullmatch(ISCSI_TARGET, target):
         raise _refusal("bad TARGET", here, text=target)
     return []
 
 
 def _check_aoe(scheme: Scheme, rest: str) -> list[str]:
     """Check eSHELF.SLOT; both all ones mean broadcast (ATA over Ethernet, section 2.1)."""
-    address = re.fullmatch(_AOE, rest)
+    address = re.fullmatch(AOE, rest)
     known = address is not None and int(address[1]) < 0xFFFF and int(address[2]) < 0xFF
-    if not known and not re.search(_SETTING, rest):
+    if not known and not re.search(SETTING, rest):
         raise _refusal("bad AoE", len("aoe:"), form=scheme.form, example=scheme.example)
     return []
 
@@ -353,13 +354,13 @@ def _check_ib_srp(scheme: Scheme, rest: str) -> list[str]:
     """Check nine fields of hexadecimal digits, some of which may be empty."""
     here = len("ib_srp:")
     fields = _fields(rest)
-    if len(fields) != len(_IB_SRP_FIELDS):
-        raise _refusal("fields", here, count=len(fields), wanted=len(_IB_SRP_FIELDS), how=scheme.how)
-    for text, (name, octets) in zip(fields, _IB_SRP_FIELDS, strict=True):
+    if len(fields) != len(IB_SRP_FIELDS):
+        raise _refusal("fields", here, count=len(fields), wanted=len(IB_SRP_FIELDS), how=scheme.how)
+    for text, (name, octets) in zip(fields, IB_SRP_FIELDS, strict=True):
         if name.lower() in scheme.needs and not text:
             raise _refusal("missing", here, fields=name, how=scheme.how)
         digits = f"{{{2 * octets}}}" if octets else "{1,16}"
-        if text and not re.search(_SETTING, text) and not re.fullmatch(f"[0-9A-Fa-f]{digits}", text):
+        if text and not re.search(SETTING, text) and not re.fullmatch(f"[0-9A-Fa-f]{digits}", text):
             raise _refusal("bad field", here, name=name, text=text, digits=2 * octets or "1 to 16")
         here += len(text) + 1
     return []
