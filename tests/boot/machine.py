@@ -364,15 +364,19 @@ class Machine:
         tail = "\n".join(lines[-40:])
         return BootError(f"{self.firmware.name} {what}; log: {self._log.name}\n{tail}")
 
+    def end(self) -> None:
+        """Cut its power."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+
     def __enter__(self) -> "Machine":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
+        self.end()
         self._replies.close()
         self._monitor.close()
         self._sockets.cleanup()
