@@ -59,6 +59,12 @@ def test_sdist_holds_these_files_only(dist: Path) -> None:
     assert names == {f"src/{name}" for name in PACKAGE} | {f"template/{name}" for name in template} | others
 
 
+def test_wheel_is_the_same_from_checkout_and_sdist(wheel: Path, tmp_path: Path) -> None:
+    result = build(CHECKOUT, tmp_path, "--wheel")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
+
+
 def test_installed_command_bakes_the_same_image(wheel: Path, tmp_path: Path) -> None:
     """In an empty environment, without a network, on a PATH that holds nothing else."""
     place = tmp_path / "venv"
