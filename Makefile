@@ -23,7 +23,7 @@ help:
 	@echo "make matrix     boot every machine from every medium; writes docs/matrix.md"
 	@echo "make layout     the tables of docs/layout.md, from the image"
 	@echo "make lint       ruff and mypy"
-	@echo "make unit       the tests that boot no machine: seconds"
+	@echo "make unit       the quick tests: a minute"
 	@echo "make boot       the tests that boot machines"
 	@echo "make bench      how long, how large, against what"
 	@echo "make web        the page that bakes in a browser: ./dist/boots-from.html"

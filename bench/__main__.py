@@ -17,8 +17,8 @@ import boots_from
 from boots_from import image
 from template import layout
 from template.tool import run
-from tests.boot import machine
-from tests.boot.machine import Firmware, Machine
+from tests.boot import machine, matrix
+from tests.boot.machine import Firmware
 from tests.boot.server import boot_server
 from tests.web import browser
 from web import __main__ as page
@@ -93,12 +93,10 @@ def remaster(directory: Path) -> None:
 def boots(firmware: Firmware, bake: Callable[[str], bytes], work: Path) -> float:
     """Return the seconds from power on to the first request, booting from CD."""
     with boot_server() as server:
-        server.files["/boot"] = b"#!ipxe\necho reached the server\nsleep 600\n"
         iso = work / "boot.iso"
         iso.write_bytes(bake(f"http://{machine.HOST}:{server.port}/boot"))
-        with Machine(firmware, machine.AHCI_CD.arguments(iso), work, f"bench-{firmware.name}") as running:
-            running.wait_for("reached the server", firmware.seconds)
-            return server.requests[0].at - running.started
+        media = machine.AHCI_CD.arguments(iso)
+        return matrix.boot(firmware, media, server, "/boot", work, f"bench-{firmware.name}")
 
 
 def without_shim(url: str) -> bytes:
@@ -120,7 +118,7 @@ def in_browser(work: Path) -> tuple[float, list[float]]:
     file.write_bytes(page.make(image.read_template()))
     with browser.session(work) as start:
         opened = start(file.as_uri())
-        browser.wait_until(opened, "return performance.getEntriesByName('ready').length")
+        browser.wait_until_ready(opened)
         ready = opened.execute_script("return performance.getEntriesByName('ready')[0].startTime")
         field = opened.find_element(By.ID, "url")
         for number in range(10):

@@ -37,8 +37,9 @@ def write(dist: Path) -> None:
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(dist), str(CHECKOUT)]
     run(command, env)
     (dist / PREBAKED).write_bytes(boots_from.bake(PREBAKED_URL))
-    (dist / page.NAME).write_bytes(page.make(image.read_template()))
-    (dist / BILL).write_text(bill_of_materials.make(image.read_template()))
+    template = image.read_template()
+    (dist / page.NAME).write_bytes(page.make(template))
+    (dist / BILL).write_text(bill_of_materials.make(template))
     sums = []
     for file in sorted(dist.iterdir()):
         sums.append(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n")

@@ -68,7 +68,7 @@ def ranges(image: Path) -> list[Range]:
         KeyError: it holds a file that has no reason to be there.
     """
     content = image.read_bytes()
-    report = _xorriso(image, "-report_system_area", "plain", "-report_el_torito", "plain")
+    report = _report(image)
     entries = int(_found(r"GPT entry array *: *2 +(\d+)", report)[0]) * 128
     catalog = int(_found(r"El Torito catalog *: *(\d+)", report)[0])
     esp, esp_sectors = (int(word) for word in _found(r"MBR partition *: *2 +\S+ +0xef +(\d+) +(\d+)", report))
@@ -128,7 +128,7 @@ def tables(image: Path) -> str:
     used = sum(part.size for part in parts)
     lines += ["", f"{total:,} bytes ({total / 2**20:.2f} MiB), of which {total - used:,} are zeros between these.", ""]
 
-    report = _xorriso(image, "-report_system_area", "plain", "-report_el_torito", "plain")
+    report = _report(image)
     whys = (
         "active, or some BIOSes don't boot a stick; the ISO 9660 tree",
         "the ESP, for UEFI from a stick",
@@ -150,6 +150,11 @@ def tables(image: Path) -> str:
     ):
         lines.append(f"| {number} | {platform} | {sectors} | {block} | {whys[int(number) - 1]} |")
     return "\n".join(lines) + "\n"
+
+
+def _report(image: Path) -> str:
+    """Return what xorriso says of the partition tables and of El Torito."""
+    return _xorriso(image, "-report_system_area", "plain", "-report_el_torito", "plain")
 
 
 def _xorriso(image: Path, *commands: str) -> str:

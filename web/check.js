@@ -3,8 +3,6 @@
 //
 // The table of schemes, the messages, the patterns and the script's text come from there, as `rules`; here is only
 // the order of the checks. A test compares both on URLs that hypothesis makes.
-//
-// Python counts code points, JavaScript halves of some: `characters` turns one into the other.
 
 class UrlError extends Error {}
 

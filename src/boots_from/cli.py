@@ -102,9 +102,9 @@ def _print_version() -> int:
         print(f"firmware {package} {version} (Debian {suite})")
     for line in image.enrolled_hashes(template):
         path, sha256 = line.split()
-        digits = bytes.fromhex(sha256).hex(" ").upper()
         print(f"Secure Boot: enroll {path}; MokManager shows SHA256 hash")
-        print(f"  {digits[:47]}\n  {digits[48:]}")
+        for row in image.mok_rows(sha256):
+            print(f"  {row}")
     print(f"template SHA-256 {_sha256([template])}")
     return 0
 

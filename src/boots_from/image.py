@@ -149,6 +149,12 @@ def enrolled_hashes(template: bytes) -> list[str]:
     return _list(template, HASH_LIST_TITLE)
 
 
+def mok_rows(sha256: str) -> tuple[str, str]:
+    """Return a SHA-256, given in hexadecimal, as the two rows that MokManager shows."""
+    digits = bytes.fromhex(sha256).hex(" ").upper()
+    return digits[:47], digits[48:]
+
+
 def _list(template: bytes, title: bytes) -> list[str]:
     start = template.find(title)
     if start < 0:

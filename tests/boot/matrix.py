@@ -67,7 +67,7 @@ def _memdisk(image: Path, work: Path, server: BootServer) -> list[str]:
     return ["-kernel", str(memdisk), "-initrd", str(image), "-append", "iso raw"]
 
 
-# How each kind of machine is made; None for those that Debian 12 lacks, from their unpacked packages.
+# How each kind of machine is made.
 COLUMNS: dict[str, Callable[[], Firmware]] = {
     "BIOS": lambda: machine.BIOS,
     "UEFI": lambda: machine.UEFI,
@@ -169,18 +169,34 @@ def boot(firmware: Firmware, media: list[str], server: BootServer, path: str, wo
         return request.at - running.started
 
 
+def boot_cell(column: str, row: str, server: BootServer, work: Path, variables: Path | None) -> float:
+    """Boot a cell; return the seconds from power on to the request.
+
+    Args:
+        column: the kind of machine.
+        row: the medium.
+        server: what it boots from.
+        work: an empty directory.
+        variables: the UEFI variables that it has from before, if any.
+
+    Raises:
+        BootError: it doesn't boot.
+    """
+    if variables:
+        shutil.copy(variables, work)
+    machine_ = firmware(column, row)
+    path = f"/boot?firmware={machine_.name}&again=1"
+    image = work / "boots-from.iso"
+    image.write_bytes(boots_from.bake(f"http://{HOST}:{server.port}{path}"))
+    log = re.sub(r"\W+", "-", f"{column}-{row}")
+    return boot(machine_, ROWS[row](image, work, server), server, path, work, log)
+
+
 def _result(column: str, row: str, variables: dict[str, Path]) -> float | None:
     """Boot a cell: return the seconds to the request, or None where it rightly does not boot."""
-    machine_ = firmware(column, row)
     with tempfile.TemporaryDirectory(prefix="matrix-") as name, boot_server() as server:
-        work = Path(name)
-        if column in variables:
-            shutil.copy(variables[column], work)
-        image = work / "boots-from.iso"
-        image.write_bytes(boots_from.bake(f"http://{HOST}:{server.port}/boot"))
-        log = "matrix-" + re.sub(r"\W+", "-", f"{column}-{row}")
         try:
-            seconds = boot(machine_, ROWS[row](image, work, server), server, "/boot", work, log)
+            seconds = boot_cell(column, row, server, Path(name), variables.get(column))
         except BootError:
             if (column, row) not in WHY_NOT:
                 raise

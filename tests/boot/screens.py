@@ -112,7 +112,7 @@ def take_page() -> None:
         opened.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride", {"width": 900, "height": 720, "deviceScaleFactor": 1, "mobile": False}
         )
-        browser.wait_until(opened, "return !document.getElementById('url').disabled")
+        browser.wait_until_ready(opened)
         opened.find_element(By.ID, "url").send_keys(URL)
         time.sleep(1)
         opened.save_screenshot(str(SCREENS / "page.png"))

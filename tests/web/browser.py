@@ -38,6 +38,11 @@ def session(downloads: Path) -> Iterator[Open]:
         yield start
 
 
+def wait_until_ready(browser: Chrome) -> None:
+    """Wait until the page takes URLs."""
+    wait_until(browser, "return performance.getEntriesByName('ready').length")
+
+
 def wait_until(browser: Chrome, script: str, seconds: float = 20) -> None:
     """Wait until a script returns something true."""
     WebDriverWait(browser, seconds, 0.05).until(lambda driver: driver.execute_script(script))

@@ -8,7 +8,7 @@ from selenium.webdriver import Chrome
 
 import web.__main__
 from boots_from import image
-from tests.web.browser import Open, session, wait_until
+from tests.web.browser import Open, session, wait_until_ready
 
 
 @pytest.fixture(scope="session")
@@ -20,15 +20,23 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return where the browser saves files."""
+def download_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the browsers save files, whatever is there."""
     return tmp_path_factory.mktemp("downloads")
 
 
+@pytest.fixture
+def downloads(download_folder: Path) -> Path:
+    """Return where the browsers save files, empty."""
+    for file in download_folder.iterdir():
+        file.unlink()
+    return download_folder
+
+
 @pytest.fixture(scope="session")
-def open_page(downloads: Path) -> Iterator[Open]:
+def open_page(download_folder: Path) -> Iterator[Open]:
     """Return a function that opens a URL in a browser of its own."""
-    with session(downloads) as start:
+    with session(download_folder) as start:
         yield start
 
 
@@ -36,5 +44,5 @@ def open_page(downloads: Path) -> Iterator[Open]:
 def browser(open_page: Open, page: Path) -> Chrome:
     """Return a browser with the page, ready."""
     opened = open_page(page.as_uri())
-    wait_until(opened, "return performance.getEntriesByName('ready').length")
+    wait_until_ready(opened)
     return opened

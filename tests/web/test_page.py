@@ -20,7 +20,7 @@ from boots_from.errors import UrlError
 from tests.boot import machine, matrix
 from tests.boot.server import BootServer
 from tests.unit.urls import ACCEPTED
-from tests.web.browser import HOST, Open, wait_until
+from tests.web.browser import HOST, Open, wait_until, wait_until_ready
 
 # Characters that mean something somewhere in a URL, and some that may be in none.
 _ODD = st.sampled_from([*":/@?#[]%. ${}0a9-", "\t", "\x7f", "é", "日", "ß", "\U0001f600", "//", "::", "ftp:", "iqn."])
@@ -116,8 +116,6 @@ def saved(downloads: Path, size: int) -> Path:
 @pytest.mark.parametrize("by", ["Enter", "click"])
 def test_saves_what_the_command_writes(browser: Chrome, downloads: Path, by: str) -> None:
     url = f"http://bootserver/boot?by={by}&mac=${{net0/mac}}"
-    for file in downloads.iterdir():
-        file.unlink()
     enter(browser, url, Keys.ENTER if by == "Enter" else "")
     if by == "click":
         browser.find_element(By.ID, "bake").click()
@@ -129,8 +127,6 @@ def test_saves_what_the_command_writes(browser: Chrome, downloads: Path, by: str
 
 def test_saved_image_boots(browser: Chrome, downloads: Path, boot_server: BootServer, tmp_path: Path) -> None:
     """On BIOS and UEFI."""
-    for file in downloads.iterdir():
-        file.unlink()
     enter(browser, f"http://{machine.HOST}:{boot_server.port}/saved", Keys.ENTER)
     image_file = saved(downloads, len(image.read_template()))
     for firmware in (machine.BIOS, machine.UEFI):
@@ -217,11 +213,9 @@ def test_damaged_file_says_so(open_page: Open, page: Path, tmp_path: Path, damag
 
 def test_works_from_any_static_host(open_page: Open, page: Path, boot_server: BootServer, downloads: Path) -> None:
     """Also over plain http, where the browser keeps its own SHA-256 to itself."""
-    for file in downloads.iterdir():
-        file.unlink()
     boot_server.files["/boots-from.html"] = page.read_bytes()
     opened = open_page(f"http://{HOST}:{boot_server.port}/boots-from.html")
-    wait_until(opened, "return performance.getEntriesByName('ready').length")
+    wait_until_ready(opened)
     assert opened.execute_script("return crypto.subtle === undefined")
     enter(opened, "http://bootserver/boot", Keys.ENTER)
     wanted = boots_from.bake("http://bootserver/boot")
