@@ -54,8 +54,13 @@ _OVMF = Path("/usr/share/OVMF")
 _AAVMF = Path("/usr/share/AAVMF")
 
 
-def _x86(*words: str) -> tuple[str, ...]:
-    return ("qemu-system-x86_64", "-m", "512", *words)
+# Where iPXE finds no source of random numbers it measures a timer's jitter for 4 s before its banner. Real
+# PCs have RDRAND since 2013, which QEMU's default CPU lacks; other machines get virtio's source.
+_RANDOM = ("-device", "virtio-rng-pci")
+
+
+def _x86(*words: str, cpu: str = "max") -> tuple[str, ...]:
+    return ("qemu-system-x86_64", "-cpu", cpu, "-m", "512", *words)
 
 
 # graphics=off: SeaBIOS then copies the text screen to the serial port.
@@ -63,10 +68,11 @@ BIOS = Firmware("bios", _x86("-machine", "q35,graphics=off"))
 BIOS_PC = Firmware("bios-pc", _x86("-machine", "pc,graphics=off"))
 _OVMF_FILES = (_OVMF / "OVMF_CODE_4M.fd", _OVMF / "OVMF_VARS_4M.fd")
 UEFI = Firmware("uefi-x86_64", _x86("-machine", "q35"), _OVMF_FILES, 120)
+UEFI_OLD_CPU = Firmware("uefi-x86_64-old-cpu", _x86("-machine", "q35", cpu="qemu64"), _OVMF_FILES, 120)
 UEFI_PC = Firmware("uefi-x86_64-pc", _x86("-machine", "pc"), _OVMF_FILES, 120)
 ARM64 = Firmware(
     "uefi-arm64",
-    ("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57", "-m", "512"),
+    ("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57", "-m", "512", *_RANDOM),
     (_AAVMF / "AAVMF_CODE.fd", _AAVMF / "AAVMF_VARS.fd"),
     300,
 )
@@ -89,7 +95,7 @@ ARM64_SECURE = Firmware(
 def riscv64(root: Path) -> Firmware:
     """Return the RISC-V machine from its packages, unpacked below `root`."""
     opensbi = root / "usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"
-    machine = ("-machine", "virt", "-m", "512", "-bios", str(opensbi))
+    machine = ("-machine", "virt", "-m", "512", "-bios", str(opensbi), *_RANDOM)
     uefi = root / "usr/share/qemu-efi-riscv64"
     files = (uefi / "RISCV_VIRT_CODE.fd", uefi / "RISCV_VIRT_VARS.fd")
     return Firmware("uefi-riscv64", (*_unpacked(root, "qemu-system-riscv64"), *machine), files, 300)
@@ -97,7 +103,7 @@ def riscv64(root: Path) -> Firmware:
 
 def loongarch64(root: Path) -> Firmware:
     """Return the LoongArch machine from its packages, unpacked below `root`."""
-    machine = ("-machine", "virt", "-cpu", "la464", "-m", "1G")
+    machine = ("-machine", "virt", "-cpu", "la464", "-m", "1G", *_RANDOM)
     uefi = root / "usr/share/qemu-efi-loongarch64"
     files = (uefi / "QEMU_EFI.fd", uefi / "QEMU_VARS.fd")
     return Firmware("uefi-loongarch64", (*_unpacked(root, "qemu-system-loongarch64"), *machine), files, 300)
