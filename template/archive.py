@@ -88,8 +88,10 @@ class Package:
 
 
 def load_pins(file: Path) -> list[Pin]:
-    """Read the `[[package]]` tables of a TOML file."""
-    return [Pin(**table) for table in tomllib.loads(file.read_text())["package"]]
+    """Read a TOML file: `[[package]]` tables, one for each pin; `[[newest]]`, names of one suite, any version."""
+    tables = tomllib.loads(file.read_text())
+    pins = [Pin(**table) for table in tables.get("package", [])]
+    return pins + [Pin(name, table["suite"]) for table in tables.get("newest", []) for name in table["names"]]
 
 
 def fetch(pins: Iterable[Pin], into: Path, mirror: str | None = None, keyring: Path = KEYRING) -> list[Package]:
@@ -114,8 +116,8 @@ def fetch(pins: Iterable[Pin], into: Path, mirror: str | None = None, keyring: P
 
 
 def _fetch(pins: list[Pin], into: Path, mirror: str | None, keyring: Path) -> list[Package]:
-    missing = [pin for pin in pins if not _is_cached(pin, into)]
-    fresh: dict[str, Package] = {}
+    packages = {pin: _package(pin, pin.version, pin.sha256, into) for pin in pins}
+    missing = [pin for pin, package in packages.items() if not _is_here(package)]
     if missing:
         if shutil.which("apt-get") is None:
             raise BuildError(f"no apt-get here to fetch {_names(missing)}: build on Debian, or in a Debian container")
@@ -123,13 +125,8 @@ def _fetch(pins: list[Pin], into: Path, mirror: str | None, keyring: Path) -> li
         config = _private_root(into / "apt", mirror, missing, keyring)
         say(f"package index of {', '.join(sorted({pin.suite for pin in missing}))}")
         _update(config)
-        for pin in missing:
-            fresh[pin.qualified_name] = _download(pin, config, into)
-    return [
-        fresh.get(pin.qualified_name)
-        or Package(pin.qualified_name, pin.version, pin.suite, pin.sha256, _cached(pin, into))
-        for pin in pins
-    ]
+        packages |= _download(_choose(missing, config), config, into)
+    return [packages[pin] for pin in pins]
 
 
 def unpack(package: Package, into: Path) -> Path:
@@ -202,64 +199,91 @@ def _update(config: Path) -> None:
         )
 
 
-def _download(pin: Pin, config: Path, into: Path) -> Package:
-    wanted = f"{pin.qualified_name}={pin.version}"
-    found = _show(config, wanted) if pin.version else {}
-    if not found:
-        wanted = f"{pin.qualified_name}/{pin.suite}"
-        found = _show(config, wanted)
-        if not found:
+@dataclass(frozen=True)
+class _Choice:
+    """What the suite has for a pin: `wanted` is apt's word for it, `size` is in bytes."""
+
+    wanted: str
+    version: str
+    sha256: str
+    size: int
+
+
+def _choose(pins: list[Pin], config: Path) -> dict[Pin, _Choice]:
+    """Return what is to be fetched for each pin: its own version, else the newest that its suite has."""
+    pinned = {pin: f"{pin.qualified_name}={pin.version}" for pin in pins if pin.version}
+    choices = _show(pinned, config)
+    for suite in sorted({pin.suite for pin in pins}):
+        newest = {pin: f"{pin.qualified_name}/{suite}" for pin in pins if pin.suite == suite and pin not in choices}
+        choices |= _show(newest, config)
+    for pin in pins:
+        if pin not in choices:
             raise BuildError(f"{pin.suite} has no package {pin.qualified_name}: pin another suite in the .toml file")
-    version, sha256, size = found["Version"], found["SHA256"], int(found["Size"])
-    if pin.version not in ("", version):
-        _shout(
-            f"{pin.suite} no longer has the pinned {pin.qualified_name} {pin.version}.\n"
-            f"Taking the newest that it has, {version}: signed by Debian, but not what was tested."
-        )
-    elif pin.version and sha256 != pin.sha256:
-        raise BuildError(
-            f"{pin.suite} has another {pin.qualified_name} {version} than the pinned one "
-            f"(SHA-256 {sha256}, not {pin.sha256}): if Debian says why, pin the new one in the .toml file"
-        )
-    say(f"{pin.qualified_name} {version} ({pin.suite}, {size:,} bytes)")
-    here = into / f"{sha256}.tmp"
-    here.mkdir(exist_ok=True)
-    try:
-        command = ["apt-get", "-c", str(config), "-qq", "download", wanted]
-        result = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
-        debs = list(here.glob("*.deb"))
-        if result.returncode or len(debs) != 1:
-            raise BuildError(
-                f"can't fetch {pin.qualified_name} {version} ({_first_error(result.stderr)}): "
-                "check the network, then run this again"
+        choice = choices[pin]
+        if pin.version not in ("", choice.version):
+            _shout(
+                f"{pin.suite} no longer has the pinned {pin.qualified_name} {pin.version}.\n"
+                f"Taking the newest that it has, {choice.version}: signed by Debian, but not what was tested."
             )
-        if _sha256(debs[0]) != sha256:
-            raise BuildError(f"{debs[0].name} came damaged (wrong SHA-256): run this again")
-        package = Package(pin.qualified_name, version, pin.suite, sha256, into / _file_name(pin.name, sha256))
-        debs[0].replace(package.deb)
-        return package
+        elif pin.version and choice.sha256 != pin.sha256:
+            raise BuildError(
+                f"{pin.suite} has another {pin.qualified_name} {choice.version} than the pinned one "
+                f"(SHA-256 {choice.sha256}, not {pin.sha256}): if Debian says why, pin the new one in the .toml file"
+            )
+    return choices
+
+
+def _show(wanted: dict[Pin, str], config: Path) -> dict[Pin, _Choice]:
+    """Return what the index has of apt's words for these pins, at most one of each package and architecture."""
+    if not wanted:
+        return {}
+    # All at once: apt takes half a second to read its indexes. What it does not have it leaves out.
+    command = ["apt-cache", "-c", str(config), "--no-all-versions", "show", *wanted.values()]
+    text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    choices = {}
+    for stanza in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line and not line.startswith(" "))
+        for pin, word in wanted.items():
+            other_version = pin.version and word.endswith(f"={pin.version}") and fields.get("Version") != pin.version
+            other_architecture = pin.architecture not in ("", fields.get("Architecture"))
+            if fields.get("Package") == pin.name and not other_version and not other_architecture:
+                choices[pin] = _Choice(word, fields["Version"], fields["SHA256"], int(fields["Size"]))
+    return choices
+
+
+def _download(choices: dict[Pin, _Choice], config: Path, into: Path) -> dict[Pin, Package]:
+    """Fetch what was chosen and is not there yet."""
+    packages = {pin: _package(pin, found.version, found.sha256, into) for pin, found in choices.items()}
+    absent = {pin: found for pin, found in choices.items() if not _is_here(packages[pin])}
+    for pin, found in absent.items():
+        say(f"{pin.qualified_name} {found.version} ({pin.suite}, {found.size:,} bytes)")
+    if not absent:
+        return packages
+    here = into / "arriving"
+    shutil.rmtree(here, ignore_errors=True)
+    here.mkdir()
+    try:
+        command = ["apt-get", "-c", str(config), "-qq", "download", *(found.wanted for found in absent.values())]
+        result = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+        arrived = {_sha256(deb): deb for deb in here.glob("*.deb")}
+        for package in (packages[pin] for pin in absent):
+            if package.sha256 not in arrived:
+                why = _first_error(result.stderr) if result.returncode else "what came has another SHA-256"
+                raise BuildError(
+                    f"can't fetch {package.name} {package.version} ({why}): check the network, then run this again"
+                )
+            arrived[package.sha256].replace(package.deb)
+        return packages
     finally:
         shutil.rmtree(here)
 
 
-def _show(config: Path, wanted: str) -> dict[str, str]:
-    """Return the package's stanza in the index; empty when there is none."""
-    command = ["apt-cache", "-c", str(config), "--no-all-versions", "show", wanted]
-    text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line and not line.startswith(" "))
+def _package(pin: Pin, version: str, sha256: str, into: Path) -> Package:
+    return Package(pin.qualified_name, version, pin.suite, sha256, into / f"{pin.name}-{sha256[:16]}.deb")
 
 
-def _file_name(name: str, sha256: str) -> str:
-    return f"{name}-{sha256[:16]}.deb"
-
-
-def _cached(pin: Pin, into: Path) -> Path:
-    return into / _file_name(pin.name, pin.sha256)
-
-
-def _is_cached(pin: Pin, into: Path) -> bool:
-    file = _cached(pin, into)
-    return pin.sha256 != "" and file.exists() and _sha256(file) == pin.sha256
+def _is_here(package: Package) -> bool:
+    return package.sha256 != "" and package.deb.exists() and _sha256(package.deb) == package.sha256
 
 
 def _sha256(file: Path) -> str:

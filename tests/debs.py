@@ -1,4 +1,7 @@
-"""Debian packages that the tests use without installing them."""
+"""Debian packages that the tests use without installing them.
+
+What is unpacked brings its libraries along, down to libc, so that it is the same on every host.
+"""
 
 import fcntl
 import shutil
@@ -6,6 +9,8 @@ from pathlib import Path
 
 from template import archive
 from template.__main__ import CACHE, CHECKOUT
+
+_VERSIONS = "versions.txt"
 
 
 def unpack(pins: Path) -> Path:
@@ -24,7 +29,27 @@ def unpack(pins: Path) -> Path:
         fcntl.flock(held, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_bytes() != pins.read_bytes():
             shutil.rmtree(root, ignore_errors=True)
-            for package in archive.fetch(archive.load_pins(pins), CACHE):
+            packages = archive.fetch(archive.load_pins(pins), CACHE)
+            for package in packages:
                 archive.unpack(package, root)
+            (root / _VERSIONS).write_text("".join(f"{package.name} {package.version}\n" for package in packages))
             shutil.copyfile(pins, stamp)
     return root
+
+
+def program(root: Path, path: str) -> list[str]:
+    """Return the words that run an unpacked program with the unpacked libraries, and none of the host's.
+
+    Args:
+        root: what `unpack` returned.
+        path: the program below it.
+    """
+    folders = sorted({str(library.parent) for library in root.glob("usr/lib/*/lib*.so*")})
+    # The cache names the host's libraries: ld.so(8).
+    words = ["--inhibit-cache", "--library-path", ":".join(folders)]
+    return [str(root / "usr/lib64/ld-linux-x86-64.so.2"), *words, str(root / path)]
+
+
+def versions(root: Path) -> list[str]:
+    """Return "package version" of all that was unpacked below `root`."""
+    return (root / _VERSIONS).read_text().splitlines()

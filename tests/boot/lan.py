@@ -16,6 +16,7 @@ from types import TracebackType
 import trustme
 
 import boots_from
+from tests import debs
 from tests.boot.machine import AHCI_CD, Firmware, Machine
 from tests.namespaces import unshare
 
@@ -211,8 +212,8 @@ http {{
     }}
 }}
 """)
-        nginx = self._programs / "usr/sbin/nginx"
-        self.start(nginx, "-c", config, "-p", self.work, "-e", "stderr", name="nginx").wait_for("using the .* event")
+        options = ("-c", config, "-p", self.work, "-e", "stderr")
+        self._start_unpacked("usr/sbin/nginx", *options, name="nginx").wait_for("using the .* event")
 
     def https(self, certificate: trustme.LeafCert) -> str:
         """Return what makes `http()` listen on port 443 too, with this certificate."""
@@ -223,10 +224,11 @@ http {{
     def nfs(self, export: Path) -> None:
         """Export a directory over NFS v3, under its own path."""
         config = self.work / "ganesha.conf"
+        plugins = next(self._programs.rglob("libfsalvfs.so")).parent
         config.write_text(f"""\
 NFS_CORE_PARAM {{
     Protocols = 3; NFS_Port = 2049; MNT_Port = 20048; mount_path_pseudo = false;
-    Enable_NLM = false; Enable_RQUOTA = false; Plugins_Dir = "{self._library("ganesha/libfsalvfs.so").parent}";
+    Enable_NLM = false; Enable_RQUOTA = false; Plugins_Dir = "{plugins}"; allow_set_io_flusher_fail = true;
 }}
 NFSV4 {{ UseGetpwnam = true; Graceless = true; }}
 EXPORT {{
@@ -234,7 +236,7 @@ EXPORT {{
     Transports = TCP; PrivilegedPort = false; FSAL {{ Name = VFS; }}
 }}
 """)
-        self._start_unpacked("sbin/rpcbind", "-f", name="rpcbind")
+        self._start_unpacked("usr/sbin/rpcbind", "-f", name="rpcbind")
         while not Path(f"/proc/{self._holder.pid}/root/run/rpcbind.sock").exists():
             time.sleep(0.02)
         log = self.work / "ganesha.log"
@@ -256,7 +258,7 @@ EXPORT {{
         self._tgtadm("--mode=target", "--op=bind", "--tid=1", "--initiator-address=ALL")
 
     def _tgtadm(self, *words: str) -> None:
-        command = [*self.enter, *self._unpacked("usr/sbin/tgtadm"), "--lld=iscsi", *words]
+        command = [*self.enter, *debs.program(self._programs, "usr/sbin/tgtadm"), "--lld=iscsi", *words]
         for _ in range(100):  # until tgtd listens
             result = subprocess.run(command, capture_output=True, text=True, check=False)
             if result.returncode == 0:
@@ -265,16 +267,7 @@ EXPORT {{
         raise AssertionError(result.stderr)
 
     def _start_unpacked(self, program: str, *arguments: str | Path, name: str) -> Process:
-        return self.start(*self._unpacked(program), *arguments, name=name)
-
-    def _unpacked(self, program: str) -> list[str]:
-        """Return the words that run an unpacked program with its unpacked libraries."""
-        names = ("libganesha_nfsd.so", "libntirpc.so.4.3", "libwrap.so.0")
-        libraries = ":".join(str(self._library(name).parent) for name in names)
-        return ["env", f"LD_LIBRARY_PATH={libraries}", str(self._programs / program)]
-
-    def _library(self, name: str) -> Path:
-        return next(self._programs.rglob(name))
+        return self.start(*debs.program(self._programs, program), *arguments, name=name)
 
     def faulty(self, content: str, kind: str) -> Process:
         """Start a server on port 8080 that does one thing wrong: see faulty_server.py."""

@@ -19,6 +19,8 @@ from types import TracebackType
 
 import pyte
 
+from tests import debs
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOGS = CHECKOUT / "build" / "boot-logs"
 WIDTH, HEIGHT = 80, 25  # of the screen that everything has to fit on
@@ -110,7 +112,7 @@ def loongarch64(root: Path) -> Firmware:
 
 
 def _unpacked(root: Path, qemu: str) -> tuple[str, ...]:
-    return (str(root / "usr/bin" / qemu), "-L", str(root / "usr/share/qemu"))
+    return (*debs.program(root, f"usr/bin/{qemu}"), "-L", str(root / "usr/share/qemu"))
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def test_needs_one_of_microsofts_cas_for_others(keys: str, shows: str, tmp_path:
     code, variables = UEFI_SECURE.pflash
     own = tmp_path / variables.name
     program = Path(sys.executable).with_name("virt-fw-vars")
-    words = ["--enroll-microsoft", "--microsoft-db", keys, "--secure-boot"]
+    words = ["--enroll-redhat", "--microsoft-db", keys, "--secure-boot"]
     empty = code.with_name("OVMF_VARS_4M.fd")
     subprocess.run([program, "-i", empty, *words, "-o", own], check=True, capture_output=True)
     bake("http://bootserver/boot", tmp_path)

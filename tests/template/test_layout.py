@@ -107,6 +107,13 @@ def test_el_torito_has_bios_and_uefi(iso: Path) -> None:
     assert uefi == ("UEFI", entry["size"], str(int(entry["start"]) // 4))
 
 
+def test_boot_sector_holds_nothing_of_mformats_own(esp: Path) -> None:
+    """Its version's name, and a partition entry that names no partition."""
+    sector = esp.read_bytes()[:512]
+    assert sector[3:11] == b"MSWIN4.1"
+    assert not any(sector[446:510])
+
+
 def test_esp_is_sound(esp: Path) -> None:
     said("fsck.vfat", "-n", "-v", esp)
     listing = said("mdir", "-/", "-b", "-i", esp, "::")

@@ -87,12 +87,11 @@ def test_runs_from_the_wheel_as_a_zip(wheel: Path, tmp_path: Path) -> None:
 def test_newer_pythons_bake_the_same_image(wheel: Path, tmp_path: Path, version: str) -> None:
     """Debian's, with Debian's newer libraries; warnings are errors."""
     root = debs.unpack(Path(__file__).with_name(f"python{version}.toml"))
-    loader = [str(root / "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", str(root / "usr/lib/x86_64-linux-gnu")]
     with zipfile.ZipFile(wheel) as opened:
         opened.extractall(tmp_path / "installed")
     for place in (wheel, tmp_path / "installed"):
         env = {"PYTHONHOME": str(root / "usr"), "PYTHONPATH": str(place), "PATH": "/nonexistent"}
-        command = [*loader, str(root / f"usr/bin/python{version}"), "-W", "error", "-m", "boots_from"]
+        command = [*debs.program(root, f"usr/bin/python{version}"), "-W", "error", "-m", "boots_from"]
         subprocess.run([*command, URL], cwd=tmp_path, env=env, check=True, stdout=subprocess.DEVNULL)
         assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
