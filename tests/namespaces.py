@@ -6,17 +6,15 @@ from functools import cache
 
 import pytest
 
-# The last words are for the operator: a container's default seccomp profile and capabilities forbid it.
-LEFT_OUT = "no namespaces to be had here: in a container run it with --privileged"
-
 
 def unshare(*kinds: str) -> list[str]:
     """Return the words that run a command in new namespaces, such as "net" and "mount".
 
     Where this host gives none, the test that asks is left out.
     """
-    if not _are_to_be_had():
-        pytest.skip(LEFT_OUT)
+    if why_not := _why_not():
+        # A container's default capabilities and seccomp profile forbid it.
+        pytest.skip(f"no namespaces to be had here ({why_not}): in a container run it with --privileged")
     return _words(*kinds)
 
 
@@ -26,8 +24,8 @@ def _words(*kinds: str) -> list[str]:
 
 
 @cache
-def _are_to_be_had() -> bool:
-    """Try what the tests do: file systems and network cards of their own."""
+def _why_not() -> str:
+    """Try what the tests do, file systems and network cards of their own; return what failed, if anything."""
     script = "mount -t tmpfs none /run && ip tuntap add dev test0 mode tap"
-    command = [*_words("net", "mount"), "sh", "-ec", script]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    result = subprocess.run([*_words("net", "mount"), "sh", "-ec", script], capture_output=True, text=True, check=False)
+    return (result.stderr.strip() or "no reason given").splitlines()[-1] if result.returncode else ""
