@@ -8,6 +8,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # expands the $ of an iPXE setting or runs what stands in it.
 unexport URL
 export BOOTS_FROM_URL = $(value URL)
+# For hosts whose apt knows no Debian: see template/archive.py.
+export DEBIAN_MIRROR
 
 TEMPLATE := src/boots_from/template.iso
 PYTHON := .venv/bin/python
@@ -16,6 +18,7 @@ PYTHON := .venv/bin/python
 
 help:
 	@echo "make iso URL='http://bootserver/boot'   write ./boots-from.iso; sets up what is missing"
+	@echo "                (where apt knows no Debian, as on Ubuntu: DEBIAN_MIRROR=http://MIRROR/debian)"
 	@echo "make test       install what the tests need, and run them all"
 	@echo "make test-all   the same, with the slow combinations too"
 	@echo "make soak       boot sixty times in a row"

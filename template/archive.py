@@ -3,13 +3,17 @@
 apt runs on a private root below the build directory, so it needs no root and touches nothing of the
 host's. It checks the archive's signature and its hashes; the pinned hash is checked on top.
 
-Not handled: a host without apt, or one whose apt knows no Debian mirror (a clear error says so).
+On a host whose apt knows no Debian mirror, such as Ubuntu's, the user names one in DEBIAN_MIRROR.
+
+Not handled: a host without apt (a clear error says so).
 
 Sources: apt-get(8), apt.conf(5), sources.list(5).
 """
 
 import fcntl
 import hashlib
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -102,7 +106,7 @@ def fetch(pins: Iterable[Pin], into: Path, mirror: str | None = None, keyring: P
     Args:
         pins: what to get.
         into: the directory of the .deb files and of apt's private root.
-        mirror: the archive's base URI; by default the one that the host's apt uses.
+        mirror: the archive's base URI; by default the one that the user names, or the host's apt uses.
         keyring: the keys that the archive may be signed with.
 
     Raises:
@@ -121,10 +125,10 @@ def _fetch(pins: list[Pin], into: Path, mirror: str | None, keyring: Path) -> li
     if missing:
         if shutil.which("apt-get") is None:
             raise BuildError(f"no apt-get here to fetch {_names(missing)}: build on Debian, or in a Debian container")
-        mirror = mirror or host_mirror()
+        mirror = mirror or named_mirror() or host_mirror()
         config = _private_root(into / "apt", mirror, missing, keyring)
         say(f"package index of {', '.join(sorted({pin.suite for pin in missing}))}")
-        _update(config)
+        _update(config, mirror)
         packages |= _download(_choose(missing, config), config, into)
     return [packages[pin] for pin in pins]
 
@@ -139,6 +143,18 @@ def unpack(package: Package, into: Path) -> Path:
     if result.returncode:
         raise BuildError(f"can't unpack {package.deb.name} ({_first_error(result.stderr)}): delete it and build again")
     return into
+
+
+def named_mirror() -> str:
+    """Return the archive's base URI as the environment's DEBIAN_MIRROR names it; empty if it names none.
+
+    Raises:
+        BuildError: it is no URI.
+    """
+    named = os.environ.get("DEBIAN_MIRROR", "")
+    if named and not re.fullmatch(r"[a-z][a-z+]*:[!-Z^-~]+", named):
+        raise BuildError(f'DEBIAN_MIRROR is no URI: "{named}": write it as in DEBIAN_MIRROR=http://MIRROR/debian')
+    return named
 
 
 def host_mirror() -> str:
@@ -159,7 +175,10 @@ def host_mirror() -> str:
             continue
         if origin == "Debian" or (origin.startswith("$") and uri.endswith("/debian/")):
             return uri
-    raise BuildError("apt on this host names no Debian mirror: build on Debian, or in a Debian container")
+    raise BuildError(
+        "apt on this host names no Debian mirror: name one, as in make iso URL=... DEBIAN_MIRROR=http://MIRROR/debian, "
+        "or build in a Debian container"
+    )
 
 
 def _private_root(root: Path, mirror: str, pins: Iterable[Pin], keyring: Path) -> Path:
@@ -190,12 +209,12 @@ def _private_root(root: Path, mirror: str, pins: Iterable[Pin], keyring: Path) -
     return config
 
 
-def _update(config: Path) -> None:
+def _update(config: Path, mirror: str) -> None:
     result = subprocess.run(["apt-get", "-c", config, "update"], stderr=subprocess.PIPE, text=True, check=False)
     if result.returncode:
         raise BuildError(
             f"can't fetch Debian's package index ({_first_error(result.stderr)}): "
-            f"check the network and the mirror in /etc/apt, then run this again"
+            f"check the network and the mirror, {mirror}, then run this again"
         )
 
 

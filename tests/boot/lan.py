@@ -7,6 +7,7 @@ it directly; others get the same inside a user namespace.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -65,16 +66,25 @@ class Lan:
         self.cards: list[str] = []  # QEMU's arguments for the machine's network cards
         self.links_down: list[str] = []  # QEMU's names of the cards that are unplugged
         self._servers: list[Process] = []
-        # Its own /run, for servers whose sockets and locks have fixed places, and the user that rpcbind wants.
-        passwd = work / "passwd"
-        passwd.write_text("root:x:0:0::/root:/bin/sh\n_rpc:x:0:0::/:/bin/sh\n")
-        script = "ip link set lo up && mount -t tmpfs none /run && mount --bind $0 /etc/passwd && echo ready"
-        holder = [*unshare("net", "mount"), "sh", "-c", f"{script} && exec sleep infinity", str(passwd)]
+        # Its own /run and /etc: servers' sockets and locks have fixed places, and a bare host lacks what they want.
+        script = "ip link set lo up && mount -t tmpfs none /run && mount --bind $0 /etc && echo ready"
+        holder = [*unshare("net", "mount"), "sh", "-c", f"{script} && exec sleep infinity", str(self._etc())]
         self._holder = subprocess.Popen(holder, stdout=subprocess.PIPE)
         assert self._holder.stdout is not None
         assert self._holder.stdout.readline() == b"ready\n"
         user = [] if os.geteuid() == 0 else ["--preserve-credentials", "--user"]
         self.enter = ["nsenter", f"--target={self._holder.pid}", *user, "--net", "--mount"]
+
+    def _etc(self) -> Path:
+        """Make what stands in /etc; return where."""
+        etc = self.work / "etc"
+        etc.mkdir()
+        for name in ("services", "protocols", "netconfig"):
+            shutil.copy(self._programs / "etc" / name, etc)
+        (etc / "passwd").write_text("root:x:0:0::/root:/bin/sh\n_rpc:x:0:0::/:/bin/sh\n")  # the latter is rpcbind's
+        (etc / "group").write_text("root:x:0:\n")
+        (etc / "mtab").symlink_to("/proc/self/mounts")  # which NFS's exports are looked up in
+        return etc
 
     def machine(self, firmware: Firmware, url: str, name: str, *more: str) -> Machine:
         """Power on a machine on this LAN, with the image for a URL in its CD drive.
@@ -247,7 +257,7 @@ EXPORT {{
         )
         server.log = log
         server.wait_for("NFS SERVER INITIALIZED")
-        # It starts without its export, too: when this host has no /etc/mtab, for one.
+        # It starts without its export, too.
         assert "No export entries" not in log.read_text()
 
     def iscsi(self, address: str, disk: Path) -> None:

@@ -4,13 +4,9 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,94 +15,19 @@ from template import archive
 from template.__main__ import FIRMWARE
 from template.archive import Pin
 from template.tool import BuildError
-
-SUITE = "teststable"
-OTHER = "s390x"  # an architecture that the host isn't of
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
-@dataclass
-class Archive:
-    """A package archive: `root` is served at `mirror`, and signed by the key in `keyring`."""
-
-    root: Path
-    mirror: str
-    keyring: Path
-    gpg: list[str]
-
-    def publish(self, name: str, version: str, architecture: str = "all") -> Pin:
-        """Build a package and put it alone into the suite, whose index has expired; return the pin of it."""
-        tree = self.root.parent / f"{name}-{version}"
-        (tree / "DEBIAN").mkdir(parents=True)
-        fields = {"Package": name, "Version": version, "Architecture": architecture, "Maintainer": "t <t@example.org>"}
-        control = "".join(f"{key}: {value}\n" for key, value in fields.items()) + "Description: test\n"
-        (tree / "DEBIAN/control").write_text(control)
-        (tree / "usr").mkdir()
-        (tree / "usr/payload").write_text(version)
-        deb = self.root / "pool" / f"{name}_{version}_{architecture}.deb"
-        deb.parent.mkdir(exist_ok=True)
-        subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, deb], check=True, capture_output=True)
-        content = deb.read_bytes()
-        sha256 = hashlib.sha256(content).hexdigest()
-        index = f"{control}Filename: pool/{deb.name}\nSize: {len(content)}\nSHA256: {sha256}\n"
-        self._sign(index.encode(), architecture)
-        return Pin(name, SUITE, version, sha256)
-
-    def _sign(self, index: bytes, architecture: str) -> None:
-        suite = self.root / "dists" / SUITE
-        native = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True)
-        indexes = {native.stdout.strip(): b"", OTHER: b""}
-        for name in indexes if architecture == "all" else [architecture]:
-            indexes[name] = index
-        release = (
-            f"Origin: Test\nSuite: {SUITE}\nCodename: {SUITE}\nComponents: main\n"
-            f"Architectures: {' '.join(indexes)}\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n"
-            "Valid-Until: Fri, 02 Jan 2026 00:00:00 UTC\nSHA256:\n"
-        )
-        for name, content in indexes.items():
-            file = f"main/binary-{name}/Packages"
-            (suite / file).parent.mkdir(parents=True, exist_ok=True)
-            (suite / file).write_bytes(content)
-            release += f" {hashlib.sha256(content).hexdigest()} {len(content)} {file}\n"
-        (suite / "Release").write_text(release)
-        (suite / "InRelease").unlink(missing_ok=True)
-        subprocess.run(
-            [*self.gpg, "--clearsign", "-o", suite / "InRelease", suite / "Release"], check=True, capture_output=True
-        )
-
-    @property
-    def debs(self) -> list[Path]:
-        return list((self.root / "pool").iterdir())
+from tests.template.own_archive import OTHER, SUITE, Archive, Key, serving, signing_key
 
 
 @pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[str], Path]]:
-    home = tmp_path_factory.mktemp("gnupg")
-    home.chmod(0o700)
-    gpg = ["gpg", "--batch", "--homedir", str(home), "--no-autostart"]
-    start = ["gpg", "--batch", "--homedir", str(home), "--passphrase", ""]
-    generate = ["--quick-generate-key", "test@example.org", "ed25519", "sign", "never"]
-    subprocess.run([*start, *generate], check=True, capture_output=True)
-    keyring = home / "keyring.gpg"
-    subprocess.run([*gpg, "--export", "-o", keyring], check=True, capture_output=True)
-    yield ["gpg", "--batch", "--homedir", str(home)], keyring
-    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)  # the agent that gpg has started
+def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Key]:
+    with signing_key(tmp_path_factory.mktemp("gnupg")) as made:
+        yield made
 
 
 @pytest.fixture
-def served(tmp_path: Path, key: tuple[list[str], Path]) -> Iterator[Archive]:
-    root = tmp_path / "archive"
-    root.mkdir()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(root))) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield Archive(root, f"http://127.0.0.1:{server.server_port}/", key[1], key[0])
-        server.shutdown()
-        thread.join()
+def served(tmp_path: Path, key: Key) -> Iterator[Archive]:
+    with serving(tmp_path / "archive", key) as empty:
+        yield empty
 
 
 def get(served: Archive, pin: Pin, into: Path) -> archive.Package:
@@ -230,8 +151,22 @@ def test_host_names_no_debian_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyP
     config = tmp_path / "apt.conf"
     config.write_text(f'Dir::Etc::sourcelist "{tmp_path}/none"; Dir::Etc::sourceparts "{tmp_path}/none.d";')
     monkeypatch.setenv("APT_CONFIG", str(config))
-    with pytest.raises(BuildError, match="apt on this host names no Debian mirror"):
+    with pytest.raises(BuildError, match=r"names no Debian mirror: name one, as in make iso URL=\.\.\. DEBIAN_MIRROR="):
         archive.host_mirror()
+
+
+def test_mirror_that_the_user_names(served: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pin = served.publish("firmware", "1.0")
+    monkeypatch.setenv("DEBIAN_MIRROR", served.mirror)
+    (package,) = archive.fetch([pin], tmp_path / "into", keyring=served.keyring)
+    assert package.sha256 == pin.sha256
+
+
+@pytest.mark.parametrize("named", ["bookworm", "http://h/a b", "http://h/x [trusted=yes]", "/srv/mirror"])
+def test_mirror_that_is_no_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.setenv("DEBIAN_MIRROR", named)
+    with pytest.raises(BuildError, match=f'DEBIAN_MIRROR is no URI: "{re.escape(named)}": write it as in'):
+        archive.fetch([Pin("firmware", SUITE)], tmp_path / "into")
 
 
 def test_mirror_is_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
