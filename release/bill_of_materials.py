@@ -78,8 +78,9 @@ def _component(package: Package) -> dict[str, Any]:
     qualifiers = f"arch={architecture or 'all'}&distro={package.suite}"
     purl = f"pkg:deb/debian/{name}@{quote(package.version, safe='~')}?{qualifiers}"
     with tempfile.TemporaryDirectory(prefix="boots-from-") as work:
-        lib = archive.unpack(package, Path(work)) / "usr" / "lib"
-        files = [_file(path, (lib / file).read_bytes()) for path, file in SOURCES.items() if (lib / file).is_file()]
+        root = Path(work)
+        archive.unpack(package, root)
+        files = [_file(path, (root / file).read_bytes()) for path, file in SOURCES.items() if (root / file).is_file()]
     return {
         "type": "firmware",
         "bom-ref": purl,

@@ -1,6 +1,7 @@
 """Pin the newest firmware that the suites have: python -m release.bump, which make bump runs.
 
-Lays out the template with it, and shows versions, sizes and iPXE's features before and after.
+Lays out the template with it, and shows versions, sizes and iPXE's features before and after. An iPXE that takes
+the keyboard's USB controller from the firmware is not pinned.
 """
 
 import re
@@ -55,6 +56,26 @@ def features(firmware: Firmware) -> str:
             return str(line).strip()
 
 
+def leaves_usb_to_the_firmware(template: bytes) -> bool:
+    """Return whether a template's iPXE lets BIOS keep its keyboard on USB 3.
+
+    Raises:
+        BootError: it doesn't boot.
+    """
+    with tempfile.TemporaryDirectory(prefix="boots-from-") as name:
+        work = Path(name)
+        iso = work / "boots-from.iso"
+        iso.write_bytes(image.fill(template, b"#!ipxe\nprompt --key y Press y: && echo typed\nsleep 600\n"))
+        media = [*machine.AHCI_CD.arguments(iso), *machine.usb_keyboard("qemu-xhci")]
+        with Machine(machine.BIOS, media, work, "bump-keyboard") as running:
+            running.wait_for("Press y:", machine.BIOS.seconds)
+            try:
+                running.press("y", shows="typed")
+            except BootError:
+                return False
+            return True
+
+
 def show() -> None:
     """Print what the template is made of, how large it is, and what its iPXE can do."""
     template = image.read_template()
@@ -66,7 +87,7 @@ def show() -> None:
 
 
 def main() -> int:
-    """Bump; return the exit status: 2 if something can't be had, 1 if the new firmware does not boot."""
+    """Bump; return the exit status: 2 if something can't be had, 1 if the new firmware does not do."""
     try:
         print("Before", flush=True)
         show()
@@ -80,6 +101,15 @@ def main() -> int:
             return 2
         print("After", flush=True)
         show()
+        if not leaves_usb_to_the_firmware(image.read_template()):
+            FIRMWARE.write_text(before)
+            make_template()
+            print(
+                "bump: nothing was pinned: this iPXE has USB host drivers, and a keyboard on USB 3 is dead under BIOS: "
+                f"leave ipxe in a suite whose build has none, in {FIRMWARE.name}",
+                file=sys.stderr,
+            )
+            return 1
     except (BuildError, boots_from.BootsFromError) as error:
         print(f"bump: {error}", file=sys.stderr)
         return 2

@@ -27,33 +27,45 @@ SCRIPT = "EFI/BOOT/autoexec.ipxe"
 # ARM64 shim comes first: Microsoft has signed it, so Secure Boot runs it, and it runs grub*.efi, which
 # is iPXE, once the operator has enrolled its hash with MokManager, mm*.efi. shim knows no other names.
 LOADERS = {
-    "EFI/BOOT/grubx64.efi": "ipxe/ipxe-amd64.efi",
-    "EFI/BOOT/grubaa64.efi": "ipxe/ipxe-arm64.efi",
-    "EFI/BOOT/BOOTX64.EFI": "shim/shimx64.efi.signed",
-    "EFI/BOOT/mmx64.efi": "shim/mmx64.efi.signed",
-    "EFI/BOOT/BOOTAA64.EFI": "shim/shimaa64.efi.signed",
-    "EFI/BOOT/mmaa64.efi": "shim/mmaa64.efi.signed",
-    "EFI/BOOT/BOOTRISCV64.EFI": "ipxe/ipxe-riscv64.efi",
-    "EFI/BOOT/BOOTLOONGARCH64.EFI": "ipxe/ipxe-loong64.efi",
+    "EFI/BOOT/grubx64.efi": "usr/lib/ipxe/ipxe-amd64.efi",
+    "EFI/BOOT/grubaa64.efi": "usr/lib/ipxe/ipxe-arm64.efi",
+    # The second build, which iPXE starts for https with ECDSA; -x86_64 and -arm64 are iPXE's ${buildarch}.
+    # snponly.efi has no drivers: it uses the card through the first build. Debian has none for ARM64.
+    "EFI/BOOT/ecdsa-x86_64.efi": "ecdsa/usr/lib/ipxe/snponly.efi",
+    "EFI/BOOT/ecdsa-arm64.efi": "ecdsa/usr/lib/ipxe/ipxe-arm64.efi",
+    "EFI/BOOT/BOOTX64.EFI": "usr/lib/shim/shimx64.efi.signed",
+    "EFI/BOOT/mmx64.efi": "usr/lib/shim/mmx64.efi.signed",
+    "EFI/BOOT/BOOTAA64.EFI": "usr/lib/shim/shimaa64.efi.signed",
+    "EFI/BOOT/mmaa64.efi": "usr/lib/shim/mmaa64.efi.signed",
+    "EFI/BOOT/BOOTRISCV64.EFI": "usr/lib/ipxe/ipxe-riscv64.efi",
+    "EFI/BOOT/BOOTLOONGARCH64.EFI": "usr/lib/ipxe/ipxe-loong64.efi",
 }
-# What the operator enrolls. MokManager shows nothing but the names of the files that one can choose, in
-# the order of writing, and so the first is one that says which.
-ENROLLED = ("EFI/BOOT/grubx64.efi", "EFI/BOOT/grubaa64.efi")
+# What the operator enrolls, and for what. MokManager shows nothing but the names of the files that one can
+# choose, in the order of writing, and so the first is one that says which.
+ENROLLED = {
+    "EFI/BOOT/grubx64.efi": "x86-64",
+    "EFI/BOOT/grubaa64.efi": "ARM64",
+    "EFI/BOOT/ecdsa-x86_64.efi": "x86-64, https with ECDSA",
+    "EFI/BOOT/ecdsa-arm64.efi": "ARM64, https with ECDSA",
+}
 HINT = "EFI/BOOT/ENROLL grubx64.efi (ARM64 - grubaa64.efi)"
 # What lies on ISO 9660 too, for sticks made by copying the ISO's files: x86-64 whole, ARM64 without shim
 # (it and its MokManager would take the image over 14 MiB). RISC-V and LoongArch have no such users yet.
 COPIED = {
-    **{path: LOADERS[path] for path in ("EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/grubx64.efi", "EFI/BOOT/mmx64.efi")},
-    "EFI/BOOT/BOOTAA64.EFI": "ipxe/ipxe-arm64.efi",
+    **{
+        path: LOADERS[path]
+        for path in ("EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/grubx64.efi", "EFI/BOOT/mmx64.efi", "EFI/BOOT/ecdsa-x86_64.efi")
+    },
+    "EFI/BOOT/BOOTAA64.EFI": LOADERS["EFI/BOOT/grubaa64.efi"],
 }
 
 # What BIOS needs.
 BIOS = {
-    "boot/isolinux/isolinux.bin": "ISOLINUX/isolinux.bin",
-    "boot/isolinux/ldlinux.c32": "syslinux/modules/bios/ldlinux.c32",
-    "boot/isolinux/ipxe.lkrn": "ipxe/ipxe.lkrn",
+    "boot/isolinux/isolinux.bin": "usr/lib/ISOLINUX/isolinux.bin",
+    "boot/isolinux/ldlinux.c32": "usr/lib/syslinux/modules/bios/ldlinux.c32",
+    "boot/isolinux/ipxe.lkrn": "usr/lib/ipxe/ipxe.lkrn",
 }
-MBR = "ISOLINUX/isohdpfx.bin"
+MBR = "usr/lib/ISOLINUX/isohdpfx.bin"
 # All programs in the image; the MBR is no file.
 SOURCES = {**LOADERS, **BIOS, "MBR": MBR}
 
@@ -92,14 +104,13 @@ def build(packages: list[Package], output: Path, work: Path) -> None:
     firmware = work / "firmware"
     for package in packages:
         archive.unpack(package, firmware)
-    lib = firmware / "usr" / "lib"
 
     slot = work / "autoexec.ipxe"
     slot.write_bytes(image.SLOT)
     listing = "".join(f"{package.name} {package.version} {package.suite} {package.sha256}\n" for package in packages)
-    loaders = {path: lib / name for path, name in LOADERS.items()}
-    _require(lib / name for name in SOURCES.values())
-    hashes = "".join(f"{path} {authenticode(loaders[path], work, env)}\n" for path in ENROLLED)
+    loaders = {path: firmware / name for path, name in LOADERS.items()}
+    _require(firmware / name for name in SOURCES.values())
+    hashes = "".join(f"{path} {authenticode(loaders[path], work, env)} {what}\n" for path, what in ENROLLED.items())
     about = work / "firmware.txt"
     about.write_bytes(
         image.FIRMWARE_LIST_TITLE + listing.encode() + b"\n" + image.HASH_LIST_TITLE + hashes.encode() + b"\n" + ABOUT
@@ -111,14 +122,14 @@ def build(packages: list[Package], output: Path, work: Path) -> None:
 
     tree = work / "tree"
     for path, name in {**COPIED, **BIOS}.items():
-        _place((lib / name).read_bytes(), tree / path)
+        _place((firmware / name).read_bytes(), tree / path)
     for path in ("firmware.txt", HINT):
         _place(about.read_bytes(), tree / path)
     _place(image.SLOT, tree / SCRIPT)
     _place(ISOLINUX_CFG.encode(), tree / "boot/isolinux/isolinux.cfg")
     made = work / "template.iso"
     date = time.strftime("%Y%m%d%H%M%S", time.gmtime(EPOCH))
-    iso.make(tree, esp_image, lib / MBR, made, date, env)
+    iso.make(tree, esp_image, firmware / MBR, made, date, env)
 
     image.check(made.read_bytes())
     part = output.with_name(f".{output.name}.part")

@@ -62,7 +62,8 @@ class Pin:
     """The one file that is wanted: a binary package's version in a suite, and the .deb's SHA-256.
 
     Without a version it is whatever the suite has. `architecture` is Debian's name of the one that it
-    is built for; without it, it is this host's, or the package is for all.
+    is built for; without it, it is this host's, or the package is for all. `folder` is where its files
+    are unpacked, for one of two packages whose files have the same names.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Pin:
     version: str = ""
     sha256: str = ""
     architecture: str = ""
+    folder: str = ""
 
     @property
     def qualified_name(self) -> str:
@@ -89,6 +91,7 @@ class Package:
     suite: str
     sha256: str
     deb: Path
+    folder: str = ""
 
 
 def load_pins(file: Path) -> list[Pin]:
@@ -134,11 +137,12 @@ def _fetch(pins: list[Pin], into: Path, mirror: str | None, keyring: Path) -> li
 
 
 def unpack(package: Package, into: Path) -> Path:
-    """Unpack a package's files below `into` and return it.
+    """Unpack a package's files below `into`, in its own folder if it has one; return where.
 
     Raises:
         BuildError: the file can't be unpacked.
     """
+    into = into / package.folder
     result = subprocess.run(["dpkg-deb", "-x", package.deb, into], capture_output=True, text=True, check=False)
     if result.returncode:
         raise BuildError(f"can't unpack {package.deb.name} ({_first_error(result.stderr)}): delete it and build again")
@@ -298,7 +302,7 @@ def _download(choices: dict[Pin, _Choice], config: Path, into: Path) -> dict[Pin
 
 
 def _package(pin: Pin, version: str, sha256: str, into: Path) -> Package:
-    return Package(pin.qualified_name, version, pin.suite, sha256, into / f"{pin.name}-{sha256[:16]}.deb")
+    return Package(pin.qualified_name, version, pin.suite, sha256, into / f"{pin.name}-{sha256[:16]}.deb", pin.folder)
 
 
 def _is_here(package: Package) -> bool:

@@ -43,9 +43,9 @@ def make(template: bytes) -> bytes:
     ]
     hashes = []
     for line in image.enrolled_hashes(template):
-        path, sha256 = line.split()
+        path, sha256, what = line.split(maxsplit=2)
         rows = "\n".join(image.mok_rows(sha256))
-        hashes.append(f'<code>{path}</code>, which shows as <code class="hash">{rows}</code>')
+        hashes.append(f'<code>{path}</code> ({what}), which shows as <code class="hash">{rows}</code>')
     firmware = [line.split() for line in image.firmware(template)]
     # mtime=0: the same bytes at every build.
     packed = base64.b64encode(gzip.compress(template, 9, mtime=0)).decode("ascii")

@@ -20,10 +20,28 @@ _BOOT = {
     # Fetched and run in two steps, so that a server's script that fails isn't taken for a server
     # that does not answer, and run again. --timeout is without progress: a server that accepts and
     # never answers would hold the machine for 120 s.
-    "chain": "imgselect --autofree --timeout ${{stall}} {url} && goto run ||",
+    "chain": "imgselect --autofree --timeout ${{stall}} {url} && goto run ||\n{ecdsa}",
     # No --keep: a disk that stays registered makes every later try fail.
     "sanboot": "sanboot {url} && goto ended ||",
 }
+# This iPXE does TLS with RSA alone. Of a server that has no such certificate, or of its CA, it says one of these two
+# errors, which have other numbers on BIOS. The ESP has a second build, with ECDSA, for x86-64 and ARM64: it uses the
+# card that is open, reads this script, and comes back to hand over to the next boot device. What "file:" names there
+# is the first one's memory: it doesn't start itself.
+_ECDSA = """\
+set error ${errno}
+iseq ${error} 0x410de18f && goto ecdsa ||
+iseq ${error} 0x3c00e183 || goto elsewhere
+:ecdsa
+imgselect --autofree file:/EFI/BOOT/ecdsa-${buildarch}.efi || goto elsewhere
+imgfetch --name autoexec.ipxe file:/EFI/BOOT/autoexec.ipxe || goto elsewhere
+imgexec && goto ended ||
+set error ${errno}
+imgfree autoexec.ipxe ||
+# Its exit 1, at :ended. The other: Secure Boot.
+iseq ${error} 0x7f0482ff && goto ended ||
+iseq ${error} 0x7f04819a && set why${i} Secure Boot: enroll ecdsa-${buildarch}.efi ||
+:elsewhere"""
 # How a card gets its address in the quick round: IPv4 unless the URL itself is IPv6, then the other.
 _QUICK = {
     False: "ifconf --configurator dhcp --timeout 4500 ${c} && set ${c}/dns6:ipv4 0.0.0.0 && goto fetch ||\n"
@@ -123,7 +141,7 @@ exit 1
 :nocard
 echo
 echo boots-from: NO NETWORK CARD FOUND. Either there is none, it is switched off in
-echo the firmware's set-up, or iPXE has no driver for it.
+echo the firmware's set-up, or iPXE has no driver for it, as for those on USB.
 goto shell
 :scriptfailed
 echo
@@ -151,7 +169,6 @@ goto report
 isset ${{reached}} || goto shell
 {meanings}:shell
 echo iPXE's shell: "exit" tries again, "reboot" restarts, "help" lists its commands.
-iseq ${{platform}} pcbios && echo Keyboard dead? iPXE took the USB 3 ports from BIOS: reset, or use serial (SOL). ||
 shell ||
 goto try
 """
@@ -163,6 +180,7 @@ echo Error 0x3e11: DNS does not know the name. Exec format error: no boot progra
 """
 _HTTPS_MEANING = """\
 echo Permission denied: its certificate is untrusted, expired, or of another name.
+echo Operation not permitted, not supported: no RSA certificate, or no TLS 1.2.
 """
 
 
@@ -179,7 +197,7 @@ def render(chain_url: ChainUrl) -> bytes:
     return _SCRIPT.format(
         shown=shown,
         quick=_QUICK[literal6],
-        boot=_BOOT[chain_url.scheme.boot].format(url=chain_url.url),
+        boot=_BOOT[chain_url.scheme.boot].format(url=chain_url.url, ecdsa=_ECDSA),
         meanings=_MEANINGS + (_HTTPS_MEANING if chain_url.scheme.name == "https" else ""),
     ).encode("ascii")
 

@@ -36,7 +36,10 @@ class Scheme(NamedTuple):
 
 SCHEMES = (
     Scheme("http", "HTTP", "chain", "http://HOST[:PORT][/PATH]", "http://bootserver/boot", ("host",)),
-    Scheme("https", "HTTP over TLS 1.2", "chain", "https://HOST[:PORT][/PATH]", "https://bootserver/boot", ("host",)),
+    Scheme(
+        "https", "HTTP over TLS 1.2; ECDSA on x86-64 and ARM64 UEFI alone", "chain",
+        "https://HOST[:PORT][/PATH]", "https://bootserver/boot", ("host",),
+    ),
     Scheme("tftp", "TFTP", "chain", "tftp://HOST[:PORT]/PATH", "tftp://bootserver/boot.ipxe", ("host", "path")),
     Scheme(
         "nfs", "NFS v3 over TCP", "chain", "nfs://HOST/EXPORT/PATH",

@@ -101,8 +101,8 @@ def _print_version() -> int:
         package, version, suite, _ = line.split()
         print(f"firmware {package} {version} (Debian {suite})")
     for line in image.enrolled_hashes(template):
-        path, sha256 = line.split()
-        print(f"Secure Boot: enroll {path}; MokManager shows SHA256 hash")
+        path, sha256, what = line.split(maxsplit=2)
+        print(f"Secure Boot, {what}: enroll {path}; MokManager shows SHA256 hash")
         for row in image.mok_rows(sha256):
             print(f"  {row}")
     print(f"template SHA-256 {_sha256([template])}")
@@ -203,7 +203,7 @@ def _why(error: OSError) -> str:
     import errno
 
     mends = {
-        errno.ENOSPC: "free some space (the image needs about 14 MB), or run this elsewhere",
+        errno.ENOSPC: "free some space (the image needs about 15 MB), or run this elsewhere",
         errno.EDQUOT: "your quota is used up; free some space, or run this elsewhere",
         errno.EACCES: "run this in a directory where you may write",
         errno.EPERM: "run this in a directory where you may write",

@@ -42,8 +42,8 @@ SLOT = _placeholder()
 # In the ISO's firmware.txt: this line, then a line "package version suite SHA-256" for each, then an empty line.
 FIRMWARE_LIST_TITLE = b"# boots-from firmware: Debian package, version, suite, SHA-256\n"
 
-# Likewise, with lines "path SHA-256": what to enroll with MokManager.
-HASH_LIST_TITLE = b"# boots-from Secure Boot: file to enroll, SHA-256 as MokManager shows it\n"
+# Likewise, with lines "path SHA-256 what for": what to enroll with MokManager.
+HASH_LIST_TITLE = b"# boots-from Secure Boot: file to enroll, SHA-256 as MokManager shows it, what for\n"
 
 
 def bake(url: str) -> bytes:
@@ -141,7 +141,7 @@ def firmware(template: bytes) -> list[str]:
 
 
 def enrolled_hashes(template: bytes) -> list[str]:
-    """Return the lines "path SHA-256" of what is to be enrolled for Secure Boot, as MokManager shows it.
+    """Return the lines "path SHA-256 what for" of what is to be enrolled for Secure Boot, as MokManager shows it.
 
     Raises:
         TemplateError: the template holds no such list.

@@ -11,14 +11,18 @@ import shutil
 import subprocess
 import sys
 import time
+import uuid
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 import boots_from
 from tests import debs
-from tests.boot.machine import AHCI_CD, Firmware, Machine
+from tests.boot.machine import AHCI_CD, UEFI, Firmware, Machine, Medium
 from tests.namespaces import unshare
 
 IQN = "iqn.2004-01.example.boots-from:disk"
@@ -86,7 +90,7 @@ class Lan:
         (etc / "mtab").symlink_to("/proc/self/mounts")  # which NFS's exports are looked up in
         return etc
 
-    def machine(self, firmware: Firmware, url: str, name: str, *more: str) -> Machine:
+    def machine(self, firmware: Firmware, url: str, name: str, *more: str, medium: Medium = AHCI_CD) -> Machine:
         """Power on a machine on this LAN, with the image for a URL in its CD drive.
 
         Args:
@@ -94,10 +98,11 @@ class Lan:
             url: what the image boots from.
             name: names the console's log file.
             more: more of QEMU's arguments.
+            medium: how it sees the image.
         """
         image = self.work / "boots-from.iso"
         image.write_bytes(boots_from.bake(url))
-        media = [*AHCI_CD.arguments(image), *more]
+        media = [*medium.arguments(image), *more]
         return Machine(firmware, media, self.work, name, self.cards, enter=self.enter, links_down=self.links_down)
 
     def run(self, *command: str) -> str:
@@ -303,3 +308,23 @@ EXPORT {{
         self._holder.wait()
         assert self._holder.stdout is not None
         self._holder.stdout.close()
+
+
+# An EFI_SIGNATURE_LIST with one X.509 certificate (UEFI 2.10, section 32.4.1).
+_X509_GUID = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072").bytes_le
+
+
+def der(ca: trustme.CA) -> bytes:
+    """Return a CA's certificate, in DER."""
+    return x509.load_pem_x509_certificate(ca.cert_pem.bytes()).public_bytes(Encoding.DER)
+
+
+def trusting(ca: trustme.CA, work: Path, firmware: Firmware = UEFI) -> Firmware:
+    """Return UEFI with the CA enrolled in its TLS store, as a set-up menu or BMC would do it."""
+    certificate = der(ca)
+    sizes = (28 + 16 + len(certificate), 0, 16 + len(certificate))
+    enrolled = work / "cacerts"
+    header = b"".join(size.to_bytes(4, "little") for size in sizes)
+    enrolled.write_bytes(_X509_GUID + header + bytes(16) + certificate)
+    options = ("-fw_cfg", f"name=etc/edk2/https/cacerts,file={enrolled}")
+    return replace(firmware, command=(*firmware.command, *options))

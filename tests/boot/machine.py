@@ -19,6 +19,7 @@ from types import TracebackType
 
 import pyte
 
+from boots_from import image
 from tests import debs
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -167,6 +168,18 @@ VIRTIO_DISK = _medium("virtio-disk", "virtio-blk-pci")
 SCSI_DISK = _medium("scsi-disk", "virtio-scsi-pci", "scsi-hd")
 SECTORS_4K_DISK = _medium("4k-disk", "virtio-blk-pci,logical_block_size=4096,physical_block_size=4096")
 SD_CARD = Medium("sd-card", ("sdhci-pci", "sd-card,drive=boot"))  # has no bootindex
+
+
+def usb_keyboard(controller: str) -> list[str]:
+    """Return QEMU's arguments for a PC whose only keyboard is on USB: what a BMC's console is to the machine."""
+    return ["-machine", "i8042=off", "-device", f"{controller},id=usb", "-device", "usb-kbd,bus=usb.0"]
+
+
+def ipxe() -> list[str]:
+    """Return what the builds of iPXE in the image call themselves at a server: the first, and the one for ECDSA."""
+    packages = [line.split() for line in image.firmware(image.read_template())]
+    return [f"iPXE/{version}" for name, version, *_ in packages if name == "ipxe"]
+
 
 # QEMU's user network: the host is 10.0.2.2. romfile=: without the card's own boot ROM, or QEMU's
 # built-in iPXE would take over when ours fails, and look like success.

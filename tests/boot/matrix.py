@@ -164,7 +164,7 @@ def boot(firmware: Firmware, media: list[str], server: BootServer, path: str, wo
     with Machine(firmware, media, work, name) as running:
         running.wait_for(nonce, firmware.seconds)
         (request,) = [request for request in server.requests if request.path == path]
-        assert re.match(r"iPXE/2\.", request.user_agent)
+        assert request.user_agent == machine.ipxe()[0]
         return request.at - running.started
 
 

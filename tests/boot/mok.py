@@ -37,12 +37,28 @@ def enroll(running: Machine, picture: Callable[[str], None] = lambda name: None)
     Raises:
         BootError: it shows something else.
     """
-    # How far down the list the file is, behind "../" and the one that says which to take.
-    file, down = ("grubx64.efi", 2) if running.firmware is UEFI_SECURE else ("grubaa64.efi", 3)
     running.wait_for(REFUSED, running.firmware.seconds, may_fail=True)
     picture("refused")
     running.press("ret", shows=COUNTDOWN)
     picture("countdown")
+    # How far down the list the file is, behind "../" and the one that says which to take.
+    return _choose(running, *(("grubx64.efi", 2) if _is_pc(running) else ("grubaa64.efi", 3)), picture)
+
+
+def enroll_second(running: Machine) -> str:
+    """Enroll the second build's hash, from iPXE's shell: shim does not ask for it. Else as `enroll`."""
+    since = len(running.console)
+    running.enter_text(f"chain file:/EFI/BOOT/{'mmx64' if _is_pc(running) else 'mmaa64'}.efi\r")
+    running.wait_for(COUNTDOWN, 20, may_fail=True, since=since)
+    return _choose(running, *(("ecdsa-x86_64.efi", 4) if _is_pc(running) else ("ecdsa-arm64.efi", 5)))
+
+
+def _is_pc(running: Machine) -> bool:
+    return running.firmware.name == UEFI_SECURE.name
+
+
+def _choose(running: Machine, file: str, down: int, picture: Callable[[str], None] = lambda name: None) -> str:
+    """Enroll the hash of a file of the image, so far down in the list, from where MokManager counts down."""
     running.press("ret", shows="Enroll hash from disk")
     running.press("down", "down")
     picture("menu")
@@ -50,7 +66,8 @@ def enroll(running: Machine, picture: Callable[[str], None] = lambda name: None)
     picture("volume")
     running.press("ret", shows="EFI/")
     running.press("ret", shows="BOOT/")
-    running.press("down", "ret", shows=f"ENROLL {file}" if down == 2 else file)
+    running.press("down", "ret", shows=file)
+    since = len(running.console)
     running.press(*["down"] * down)
     picture("file")
     running.press("ret", shows="View key 0")
@@ -63,7 +80,7 @@ def enroll(running: Machine, picture: Callable[[str], None] = lambda name: None)
     running.press("ret", shows="Reboot")
     picture("reboot")
     running.press("ret")
-    shown = re.search(rf"SHA256 hash.*?{_ROW}.*?{_ROW}", running.console, re.DOTALL)
+    shown = re.search(rf"SHA256 hash.*?{_ROW}.*?{_ROW}", running.console[since:], re.DOTALL)
     assert shown
     return bytes.fromhex(f"{shown[1]} {shown[2]}").hex()
 

@@ -19,7 +19,7 @@ import boots_from
 from boots_from import image
 from tests import debs
 from tests.boot import machine, mok
-from tests.boot.lan import Lan
+from tests.boot.lan import Lan, trusting
 from tests.boot.machine import AHCI_CD, BIOS, CHECKOUT, UEFI, Firmware, Machine
 from tests.web import browser
 from web import __main__ as page
@@ -103,6 +103,20 @@ def take_secure_boot() -> None:
             mok.enroll(booted, picture)
 
 
+def take_second_build() -> None:
+    """Write the picture of a machine whose server has an ECDSA certificate, with the second build not enrolled."""
+    with tempfile.TemporaryDirectory(prefix="screen-") as work, Lan(Path(work), debs.unpack(machine.SERVERS)) as lan:
+        mok.enrolled_variables(machine.UEFI_SECURE, lan.work)
+        ca = trustme.CA()
+        lan.segment()
+        lan.http(lan.https(ca.issue_cert("bty-server")))
+        trusts = trusting(ca, lan.work, machine.UEFI_SECURE)
+        with lan.machine(trusts, "https://bty-server/boot", "screen-second-build", "-device", "VGA") as booted:
+            booted.wait_for(SHELL, 120, may_fail=True)
+            time.sleep(1)
+            _dump(booted, "secure-boot-ecdsa")
+
+
 def take_page() -> None:
     """Write the picture of the page that bakes."""
     with tempfile.TemporaryDirectory(prefix="screen-") as name, browser.session(Path(name)) as start:
@@ -130,6 +144,9 @@ def main() -> None:
     for name in sys.argv[1:] or [*PICTURES, "secure-boot", "page"]:
         if name == "secure-boot":
             take_secure_boot()
+            take_second_build()
+        elif name == "secure-boot-ecdsa":
+            take_second_build()
         elif name == "page":
             take_page()
         else:

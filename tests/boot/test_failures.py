@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+import boots_from
 from boots_from import image
 from tests.boot.conftest import Boot
 from tests.boot.lan import Lan
-from tests.boot.machine import BIOS, HEIGHT, Firmware, Machine
+from tests.boot.machine import BIOS, HEIGHT, UEFI, XHCI_STICK, Firmware, Machine, usb_keyboard
 
 URL = "http://bty-server/boot"
+ENDED = "boots-from: the server's script has ended: on to the next boot device"
 CANNOT = "boots-from: could NOT boot this machine from\n"
 SHELL = """iPXE's shell: "exit" tries again, "reboot" restarts, "help" lists its commands."""
 CARD = "net0 52:54:00:00:00:01 virtio-net: "
@@ -186,15 +188,53 @@ def test_exit_in_the_shell_tries_again_and_then_succeeds(lan: Lan, boot: Boot) -
     booted.wait_for(nonce, 20, may_fail=True)
 
 
-@pytest.mark.parametrize("controller", ["qemu-xhci", "usb-ehci"])
-def test_usb_keyboard_types_into_the_shell(
-    lan: Lan, boot: Boot, controller: str, firmware: Firmware, request: pytest.FixtureRequest
-) -> None:
-    """What a BMC's console is to the machine; there is no PS/2."""
-    if (firmware, controller) == (BIOS, "qemu-xhci"):
-        # Debian's ipxe.lkrn drives xHCI itself, for USB network cards, but no USB keyboard: BIOS loses it.
-        request.applymarker(pytest.mark.xfail(reason="iPXE takes xHCI from BIOS and has no keyboard driver"))
-    booted = boot(URL, "-machine", "i8042=off", "-device", f"{controller},id=usb", "-device", "usb-kbd,bus=usb.0")
-    diagnosis(booted, 3)
+# What servers send waits for keys: a prompt, a menu. Then it fails, and iPXE's shell comes.
+WAITS_FOR_KEYS = """\
+#!ipxe
+prompt --key y Press y: && echo yes it was || echo no
+menu Choose
+item first First
+item second Second
+choose picked && echo picked ${picked}
+exit 1
+"""
+
+
+def type_at_what_waits(booted: Machine) -> None:
+    """Answer WAITS_FOR_KEYS, then type into the shell."""
+    booted.wait_for("Press y:", 30)
+    booted.press("y", shows="yes it was")
+    booted.wait_for("Second", 10)
+    booted.press("down", "ret", shows="picked second")
+    booted.shows_shell(10)
     booted.press(*"echo", "spc", *"typed", "ret", shows="\ntyped\r")
     booted.press(*"exit", "ret", shows="boots-from: booting from")
+
+
+@pytest.mark.parametrize("controller", ["qemu-xhci", "usb-ehci"])
+def test_usb_keyboard_types(lan: Lan, boot: Boot, controller: str) -> None:
+    lan.segment()
+    (lan.www / "boot").write_text(WAITS_FOR_KEYS)
+    lan.http()
+    type_at_what_waits(boot(URL, *usb_keyboard(controller)))
+
+
+def test_network_card_on_usb_alone_and_its_keyboard_types(lan: Lan, boot: Boot) -> None:
+    """The firmware has no driver for this card, and iPXE leaves USB to the firmware."""
+    card = ("-netdev", "user,id=usb-lan", "-device", "usb-net,netdev=usb-lan,bus=usb.0")
+    booted = boot(URL, *usb_keyboard("qemu-xhci"), *card)
+    said = diagnosis(booted, 3)
+    assert "NO NETWORK CARD FOUND" in said
+    assert "has no driver for it, as for those on USB." in said
+    booted.press(*"echo", "spc", *"typed", "ret", shows="\ntyped\r")
+
+
+@pytest.mark.parametrize("firmware", [UEFI], ids=["uefi-x86_64"], indirect=True)
+def test_the_shell_reads_the_stick_that_it_came_from(tmp_path: Path, firmware: Firmware) -> None:
+    """The firmware has kept its USB bus."""
+    stick = tmp_path / "stick.img"
+    stick.write_bytes(boots_from.bake(URL))
+    with Machine(firmware, XHCI_STICK.arguments(stick), tmp_path, "shell-reads-stick", ()) as booted:
+        booted.wait_for("iPXE> ", firmware.seconds, may_fail=True)
+        booted.enter_text("imgfetch --name read file:/EFI/BOOT/autoexec.ipxe && imgstat\r")
+        booted.wait_for("read : 8192 bytes [script]", 10, may_fail=True)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.boot.conftest import Boot
 from tests.boot.lan import Lan
-from tests.boot.machine import BIOS, UEFI
+from tests.boot.machine import BIOS, UEFI, ipxe
 
 URL = "http://bty-server/boot?mac=${mac}"
 
@@ -63,6 +63,9 @@ LANS = {
     "three cards, the first is good": ([good, silent, silent], 3.6),
     "three cards, the second is good": ([silent, good, silent], 9),
     "three cards, the last is good, the first has DHCP": ([no_way_to_the_server, silent, good], 14),
+    # BIOS has 512 KB of heap for all.
+    "eight cards, seven of them silent": ([*[silent] * 7, good], 60),
+    "twenty cards": ([*[unplugged] * 19, good], 60),
 }
 
 
@@ -81,7 +84,7 @@ def test_finds_the_card(lan: Lan, boot: Boot, name: str) -> None:
     assert saw == {"mac": mac, "netX": mac, "ip6": saw["ip6"]}
     for path, agent, status, client in lan.requests():  # one for each boot
         assert (path, status, client) == (f"/boot?mac={mac}", "200", address)
-        assert agent.startswith("iPXE/2.")
+        assert agent == ipxe()[0]
 
 
 SLOW_LANS = {

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import trustme
 
 import boots_from
 from boots_from import image
@@ -15,9 +16,11 @@ from template.__main__ import FIRMWARE
 from tests import debs
 from tests.boot import machine, mok
 from tests.boot.conftest import Variables
+from tests.boot.lan import Lan, trusting
 from tests.boot.machine import ARM64_SECURE, SCSI_CD, UEFI_SECURE, XHCI_STICK, BootError, Firmware, Machine
 from tests.boot.matrix import boot
 from tests.boot.server import BootServer
+from tests.boot.test_transports import ECDSA, RSA
 
 SIGNED = Path(__file__).with_name("signed.toml")
 FIRMWARES = pytest.mark.parametrize("firmware", [UEFI_SECURE, ARM64_SECURE], ids=lambda firmware: firmware.name)
@@ -72,6 +75,36 @@ def test_enrolled_once_it_boots_from_every_url(
         print(f"{name}: {seconds:.1f} s to the request")
 
 
+@FIRMWARES
+@pytest.mark.parametrize("kind", [RSA, ECDSA], ids=["RSA", "ECDSA"])
+def test_https_wants_the_second_build_enrolled_for_ecdsa(
+    firmware: Firmware, kind: trustme.KeyType, enrolled: Variables, lan: Lan, tmp_path: Path
+) -> None:
+    """Until then the first build says so."""
+    shutil.copy(enrolled(firmware), tmp_path)
+    ca = trustme.CA(key_type=kind)
+    nonce = secrets.token_hex(8)
+    lan.segment()
+    (lan.www / "boot").write_text(f"#!ipxe\necho {nonce}\nsleep 600\n")
+    lan.http(lan.https(ca.issue_cert("bty-server", key_type=kind)))
+
+    def power_on(name: str) -> Machine:
+        trusts = trusting(ca, tmp_path, firmware)
+        words = ("https://bty-server/boot", f"{firmware.name}-https-{name}", *mok.keyboard(firmware))
+        return lan.machine(trusts, *words, medium=SCSI_CD)
+
+    if kind is ECDSA:
+        with power_on("refused") as running:
+            screen = running.shows_shell(firmware.seconds)
+            assert "Verification failed: Security Policy Violation" in running.console
+            file = {UEFI_SECURE: "ecdsa-x86_64.efi", ARM64_SECURE: "ecdsa-arm64.efi"}[firmware]
+            assert f"virtio-net: Secure Boot: enroll {file}\n" in screen
+            shown = mok.enroll_second(running)
+        assert f"EFI/BOOT/{file} {shown}" in "\n".join(image.enrolled_hashes(image.read_template()))
+    with power_on("boots") as running:
+        running.wait_for(nonce, firmware.seconds)
+
+
 def test_enrolls_by_a_usb_2_keyboard(tmp_path: Path) -> None:
     bake("http://bootserver/boot", tmp_path)
     enroll(UEFI_SECURE, tmp_path, "usb2", "usb-ehci")
@@ -83,7 +116,7 @@ def test_new_firmware_asks_once_more(enrolled: Variables, boot_server: BootServe
     """A bump of iPXE is another program."""
     shutil.copy(enrolled(UEFI_SECURE), tmp_path)
     iso = bake(f"http://{machine.HOST}:{boot_server.port}/boot", tmp_path)
-    iso.write_bytes(iso.read_bytes().replace(b"ipxe.efi,2.0", b"ipxe.efi,2.1"))
+    iso.write_bytes(iso.read_bytes().replace(b"ipxe.efi,1.21", b"ipxe.efi,1.22"))
     shown = enroll(UEFI_SECURE, tmp_path, "bump")
     assert shown not in {line.split()[1] for line in image.enrolled_hashes(image.read_template())}
     boot(UEFI_SECURE, SCSI_CD.arguments(iso), boot_server, "/boot", tmp_path, "bumped")

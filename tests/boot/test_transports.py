@@ -1,26 +1,32 @@
 """Every transport boots from a real server: its script, then 20 MB as the second stage."""
 
+import datetime
+import hashlib
+import mmap
 import os
 import re
 import secrets
 import shutil
 import uuid
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import boots_from
 from template import esp, iso
 from template.__main__ import FIRMWARE
 from tests import debs
 from tests.boot.conftest import Boot
-from tests.boot.lan import IQN, Lan
-from tests.boot.machine import BANNER, UEFI, Firmware, Machine
+from tests.boot.lan import IQN, Lan, der, trusting
+from tests.boot.machine import ARM64, BANNER, BIOS, SCSI_CD, UEFI, Firmware, Machine, ipxe, usb_keyboard
+from tests.boot.test_failures import ENDED, WAITS_FOR_KEYS, other_disk, type_at_what_waits
+from tests.boot.test_network import no_way_to_the_server, silent
 from tests.unit.test_image import longest
 
 SECONDS = 60
+NO_RSA = "Operation not permitted, not supported: no RSA certificate, or no TLS 1.2."
 
 
 def serve(folder: Path, name: str = "boot") -> str:
@@ -126,42 +132,55 @@ def test_iscsi_second_stage(lan: Lan, boot: Boot, tmp_path: Path, lib: Path) -> 
     print(f"20 MB, and the boot loader, in {booted.wait_for(nonce, 120) - registered:.1f} s")
 
 
-# An EFI_SIGNATURE_LIST with one X.509 certificate (UEFI 2.10, section 32.4.1).
-_X509_GUID = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072").bytes_le
-
-
-def trusting(ca: trustme.CA, work: Path) -> Firmware:
-    """Return UEFI with the CA enrolled in its TLS store, as a set-up menu or BMC would do it."""
-    certificate = work / "ca.pem"
-    ca.cert_pem.write_to_path(certificate)
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    der = x509.load_pem_x509_certificate(certificate.read_bytes()).public_bytes(Encoding.DER)
-    sizes = (28 + 16 + len(der), 0, 16 + len(der))
-    enrolled = work / "cacerts"
-    enrolled.write_bytes(_X509_GUID + b"".join(size.to_bytes(4, "little") for size in sizes) + bytes(16) + der)
-    options = ("-fw_cfg", f"name=etc/edk2/https/cacerts,file={enrolled}")
-    return replace(UEFI, command=(*UEFI.command, *options))
+RSA, ECDSA = trustme.KeyType.RSA, trustme.KeyType.ECDSA
 
 
 @pytest.fixture
-def ca() -> trustme.CA:
-    return trustme.CA()
+def ca(request: pytest.FixtureRequest) -> trustme.CA:
+    """Return a CA, of the kind that the test is parametrized with."""
+    return trustme.CA(key_type=getattr(request, "param", ECDSA))
+
+
+with_rsa = pytest.mark.parametrize("ca", [RSA], ids=["RSA"], indirect=True)
 
 
 class TestHttpsWithTheCaEnrolled:
-    """UEFI's own TLS store: unmodified iPXE boots from a server with a private CA."""
+    """UEFI's own TLS store: unmodified iPXE boots from a server with a private CA.
+
+    The first build does it itself where all is RSA, and else starts the second one.
+    """
 
     @pytest.fixture
     def firmware(self, ca: trustme.CA, tmp_path: Path) -> Firmware:
         return trusting(ca, tmp_path)
 
-    def test_boots(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
+    @pytest.mark.parametrize(
+        ("ca", "leaf", "curve", "second"),
+        [
+            pytest.param(RSA, RSA, "", False, id="RSA"),
+            pytest.param(ECDSA, ECDSA, "SECP256R1", True, id="P-256"),
+            pytest.param(ECDSA, ECDSA, "SECP384R1", True, id="P-384"),
+            pytest.param(ECDSA, RSA, "", True, id="RSA of a CA with ECDSA"),
+        ],
+        indirect=["ca"],
+    )
+    def test_boots(
+        self,
+        lan: Lan,
+        boot: Boot,
+        ca: trustme.CA,
+        leaf: trustme.KeyType,
+        curve: str,
+        second: bool,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        if curve:
+            monkeypatch.setattr(ec, "SECP256R1", getattr(ec, curve))  # the only one that trustme takes
         lan.segment()
         nonce = serve(lan.www)
-        lan.http(lan.https(ca.issue_cert("bty-server")))
+        lan.http(lan.https(ca.issue_cert("bty-server", key_type=leaf)))
         second_stage(boot("https://bty-server/boot"), nonce)
+        assert {request[1] for request in lan.requests()} == {ipxe()[second]}
 
     def test_follows_a_redirect_from_http(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
         lan.segment()
@@ -170,18 +189,112 @@ class TestHttpsWithTheCaEnrolled:
             lan.https(ca.issue_cert("bty-server")) + "if ($scheme = http) { return 301 https://$host$request_uri; }"
         )
         boot("http://bty-server/boot?x=1").wait_for(nonce, SECONDS)
-        assert [request[2] for request in lan.requests()][:2] == ["301", "200"]
+        assert [request[2] for request in lan.requests()][:3] == ["301", "301", "200"]  # each build asks
 
-    @pytest.mark.parametrize("fault", ["expired", "another name"])
-    def test_refuses(self, lan: Lan, boot: Boot, ca: trustme.CA, fault: str) -> None:
-        import datetime
-
+    @pytest.mark.parametrize(
+        ("ca", "fault"),
+        [(RSA, "expired"), (ECDSA, "expired"), (RSA, "another name"), (ECDSA, "another name")],
+        ids=["RSA-expired", "ECDSA-expired", "RSA-another name", "ECDSA-another name"],
+        indirect=["ca"],
+    )
+    def test_refuses(self, lan: Lan, boot: Boot, ca: trustme.CA, fault: str, request: pytest.FixtureRequest) -> None:
         lan.segment()
         serve(lan.www)
         past = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=2)
         name, end = ("bty-server", past) if fault == "expired" else ("other.example", None)
-        lan.http(lan.https(ca.issue_cert(name, not_after=end)))
+        kind = RSA if "[RSA" in request.node.name else ECDSA
+        lan.http(lan.https(ca.issue_cert(name, not_after=end, key_type=kind)))
         assert_blames_the_certificate(boot("https://bty-server/boot"))
+
+    def test_three_cards_the_last_is_good(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
+        no_way_to_the_server(lan)
+        silent(lan)
+        lan.segment()
+        nonce = secrets.token_hex(8)
+        (lan.www / "boot").write_text(f"#!ipxe\necho {nonce} ${{mac}} ${{netX/mac}}\nsleep 600\n")
+        lan.http(lan.https(ca.issue_cert("bty-server")))
+        boot("https://bty-server/boot").wait_for(f"{nonce} {lan.mac(2)} {lan.mac(2)}", SECONDS)
+
+    def test_script_that_ends_hands_over_to_the_next_boot_device(
+        self, lan: Lan, boot: Boot, ca: trustme.CA, tmp_path: Path
+    ) -> None:
+        """Through the first build, to which the second one returns."""
+        lan.segment()
+        (lan.www / "boot").write_text("#!ipxe\necho here\nexit\n")
+        lan.http(lan.https(ca.issue_cert("bty-server")))
+        booted = boot("https://bty-server/boot", *other_disk(tmp_path))
+        booted.wait_for("the second disk has booted", SECONDS)
+        assert booted.console.count(ENDED) == 2
+        assert len(lan.requests()) == 1
+
+    @pytest.mark.parametrize("end", ["exit 1", "chain missing"], ids=["exit 1", "error in line 3"])
+    def test_script_that_fails_is_diagnosed(self, lan: Lan, boot: Boot, ca: trustme.CA, end: str) -> None:
+        lan.segment()
+        (lan.www / "boot").write_text(f"#!ipxe\necho here\n{end}\n")
+        lan.http(lan.https(ca.issue_cert("bty-server")))
+        booted = boot("https://bty-server/boot")
+        assert "what the server sent FAILED, for the reason above" in booted.shows_shell(SECONDS)
+        assert [request[0] for request in lan.requests()].count("/boot") == 1
+        # The operator's next try is the second build's.
+        booted.enter_text("exit\r")
+        booted.wait_for("here", SECONDS, may_fail=True, since=len(booted.console))
+
+    def test_usb_keyboard_types(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
+        """The second build leaves USB to the firmware, too."""
+        lan.segment()
+        (lan.www / "boot").write_text(WAITS_FOR_KEYS)
+        lan.http(lan.https(ca.issue_cert("bty-server")))
+        booted = boot("https://bty-server/boot", *usb_keyboard("qemu-xhci"))
+        type_at_what_waits(booted)
+
+
+@pytest.mark.parametrize("firmware", [ARM64], ids=["uefi-arm64"], indirect=True)
+@pytest.mark.parametrize("kind", [RSA, ECDSA], ids=["RSA", "ECDSA"])
+def test_https_on_arm64(lan: Lan, kind: trustme.KeyType, tmp_path: Path, firmware: Firmware) -> None:
+    lan.segment()
+    ca = trustme.CA(key_type=kind)
+    nonce = serve(lan.www)
+    lan.http(lan.https(ca.issue_cert("bty-server", key_type=kind)))
+    arm64 = trusting(ca, tmp_path, firmware)
+    with lan.machine(arm64, "https://bty-server/boot", f"https-arm64-{kind.name}", medium=SCSI_CD) as booted:
+        booted.wait_for(BANNER, arm64.seconds)
+        second_stage(booted, nonce)
+    assert {request[1] for request in lan.requests()} == {ipxe()[kind is ECDSA]}
+
+
+# SHA-256 of iPXE's own root CA's certificate, the only one that it trusts without a store in the firmware: in
+# iPXE's src/crypto/rootcert.c.
+_IPXE_ROOT_CA = bytes.fromhex("9faf717b7f8ca2f93c256c79f8ac5591895d66d1ff3bee6397a70d29c65eed1a")
+
+
+@pytest.mark.parametrize("firmware", [BIOS], ids=["bios"], indirect=True)
+@with_rsa
+def test_https_on_bios(lan: Lan, boot: Boot, ca: trustme.CA, tmp_path: Path) -> None:
+    """As with a public CA: the one that iPXE trusts is the test's, written into the running machine's memory."""
+    lan.segment()
+    nonce = serve(lan.www)
+    leaf = ca.issue_cert("bty-server", key_type=RSA)
+    key, chain = leaf.private_key_pem.bytes(), [pem.bytes() for pem in leaf.cert_chain_pems]
+    lan.http(lan.https(trustme.LeafCert(key, chain[0], [*chain[1:], ca.cert_pem.bytes()])))
+    memory = tmp_path / "memory"
+    ram = f"memory-backend-file,id=ram,size=512M,share=on,mem-path={memory}"
+    booted = boot("https://bty-server/boot", "-object", ram, "-machine", "memory-backend=ram")
+    with memory.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
+        at = content.find(_IPXE_ROOT_CA)
+        assert at >= 0
+        while at >= 0:
+            content[at : at + 32] = hashlib.sha256(der(ca)).digest()
+            at = content.find(_IPXE_ROOT_CA)
+    second_stage(booted, nonce)
+
+
+@pytest.mark.parametrize("firmware", [BIOS], ids=["bios"], indirect=True)
+def test_https_with_ecdsa_fails_in_words_on_bios(lan: Lan, boot: Boot, ca: trustme.CA) -> None:
+    lan.segment()
+    lan.http(lan.https(ca.issue_cert("bty-server")))
+    screen = boot("https://bty-server/boot").shows_shell(SECONDS)
+    assert "https://bty-server/boot... Operation not permitted" in screen
+    assert NO_RSA in screen
 
 
 def assert_blames_the_certificate(booted: Machine) -> None:
@@ -190,10 +303,11 @@ def assert_blames_the_certificate(booted: Machine) -> None:
     assert "Permission denied: its certificate is untrusted, expired, or of another name." in screen
 
 
+@with_rsa
 def test_https_of_an_unknown_ca_is_refused(lan: Lan, boot: Boot, ca: trustme.CA) -> None:
     lan.segment()
     serve(lan.www)
-    lan.http(lan.https(ca.issue_cert("bty-server")))
+    lan.http(lan.https(ca.issue_cert("bty-server", key_type=RSA)))
     assert_blames_the_certificate(boot("https://bty-server/boot"))
     assert lan.requests() == []
 

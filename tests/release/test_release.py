@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ import boots_from
 from boots_from import image
 from release import bill_of_materials, bump
 from release.__main__ import BILL, PREBAKED, PREBAKED_URL, SUMS
-from template.__main__ import CACHE, CHECKOUT, FIRMWARE
+from template import archive
+from template.__main__ import CACHE, CHECKOUT, FIRMWARE, build
 from template.archive import Package, load_pins
 
 VERSION = boots_from.__version__
@@ -60,6 +62,17 @@ def test_bump_changes_versions_and_hashes_and_nothing_else() -> None:
     assert bump.pin(bumped, unchanged) == text
 
 
+@pytest.mark.parametrize("second", [False, True], ids=["the pinned one", "iPXE 2.0"])
+def test_bump_tells_an_ipxe_with_usb_host_drivers(tmp_path: Path, second: bool) -> None:
+    """As the second build is, were it the first."""
+    first, other, *rest = load_pins(FIRMWARE)
+    packages = archive.fetch([replace(other, folder="") if second else first, other, *rest], CACHE)
+    template = tmp_path / "template.iso"
+    (tmp_path / "work").mkdir()
+    build(packages, template, tmp_path / "work")
+    assert bump.leaves_usb_to_the_firmware(template.read_bytes()) is not second
+
+
 def test_two_releases_are_equal(releases: tuple[Path, Path]) -> None:
     one, other = ({file.name: file.read_bytes() for file in release.iterdir()} for release in releases)
     assert sorted(one) == sorted(
@@ -99,4 +112,9 @@ def test_bill_names_every_package_and_every_program(releases: tuple[Path, Path])
     files = {file["name"] for part in bill["components"] for file in part["components"]}
     loaders = {f"EFI/BOOT/{name}" for name in ("BOOTX64.EFI", "grubx64.efi", "mmx64.efi", "BOOTRISCV64.EFI")}
     assert loaders | {"boot/isolinux/ipxe.lkrn", "MBR"} <= files
-    assert len(files) == 12
+    assert len(files) == 14
+    # Two builds of iPXE, each with its own files.
+    builds = {part["version"]: part for part in bill["components"] if part["name"] == "ipxe"}
+    assert len(builds) == 2
+    newer = next(part for version, part in builds.items() if version.startswith("2."))
+    assert {file["name"] for file in newer["components"]} == {"EFI/BOOT/ecdsa-x86_64.efi", "EFI/BOOT/ecdsa-arm64.efi"}

@@ -58,8 +58,8 @@ class Archive:
     def keyring(self) -> Path:
         return self.key.keyring
 
-    def publish(self, name: str, version: str, architecture: str = "all") -> Pin:
-        """Build a package and put it alone into the suite; return the pin of it."""
+    def publish(self, name: str, version: str, architecture: str = "all", suite: str = SUITE) -> Pin:
+        """Build a package and put it alone into a suite; return the pin of it."""
         tree = self.root.parent / f"{name}-{version}"
         (tree / "DEBIAN").mkdir(parents=True)
         fields = {"Package": name, "Version": version, "Architecture": architecture, "Maintainer": "t <t@example.org>"}
@@ -69,8 +69,8 @@ class Archive:
         (tree / "usr/payload").write_text(version)
         deb = tree.with_suffix(".deb")
         subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, deb], check=True, capture_output=True)
-        self.put(SUITE, deb)
-        return Pin(name, SUITE, version, hashlib.sha256(deb.read_bytes()).hexdigest())
+        self.put(suite, deb)
+        return Pin(name, suite, version, hashlib.sha256(deb.read_bytes()).hexdigest())
 
     def put(self, suite: str, *debs: Path) -> None:
         """Put packages, and no others, into a suite, whose index has expired."""

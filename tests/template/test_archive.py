@@ -52,6 +52,24 @@ def test_gets_a_package_of_another_architecture(served: Archive, tmp_path: Path)
         get(served, replace(pin, sha256="", architecture=""), tmp_path / "other")
 
 
+@pytest.mark.parametrize("newest", [False, True])
+def test_gets_two_versions_of_a_package_from_two_suites(served: Archive, tmp_path: Path, newest: bool) -> None:
+    """Whose files have the same names, so that one of them is unpacked apart."""
+    pins = [
+        served.publish("firmware", "2.0", suite="testnext"),
+        replace(served.publish("firmware", "1.0"), folder="apart"),
+    ]
+    wanted = [replace(pin, version="", sha256="") for pin in pins] if newest else pins
+    packages = archive.fetch(wanted, tmp_path / "into", served.mirror, served.keyring)
+    assert [(package.suite, package.sha256) for package in packages] == [(pin.suite, pin.sha256) for pin in pins]
+    for package in packages:
+        archive.unpack(package, tmp_path / "tree")
+    assert (tmp_path / "tree/usr/payload").read_text() == "2.0"
+    assert (tmp_path / "tree/apart/usr/payload").read_text() == "1.0"
+    # From the cache, too.
+    assert archive.fetch(pins, tmp_path / "into", served.mirror, served.keyring) == packages
+
+
 def test_gets_the_pinned_package_once(served: Archive, tmp_path: Path) -> None:
     pin = served.publish("firmware", "1.0")
     package = get(served, pin, tmp_path / "into")

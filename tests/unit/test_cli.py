@@ -118,7 +118,7 @@ def test_full_disk(tmp_path: Path) -> None:
     result = on_tmpfs(tmp_path, "size=3m", script)
     assert result.stderr == (
         "boots-from: can't write boots-from.iso in this directory: no space left on device; "
-        "free some space (the image needs about 14 MB), or run this elsewhere\n"
+        "free some space (the image needs about 15 MB), or run this elsewhere\n"
     )
     assert (result.returncode, result.stdout) == (2, "old\nboots-from.iso\n")
 
@@ -229,13 +229,13 @@ def test_version_names_the_firmware_and_the_template(tmp_path: Path) -> None:
     assert lines[0] == f"boots-from {boots_from.__version__}"
     template = image.read_template()
     firmware = [line.split() for line in image.firmware(template)]
-    assert lines[1:8] == [f"firmware {name} {version} (Debian {suite})" for name, version, suite, _ in firmware]
-    for first, line in zip((8, 11), image.enrolled_hashes(template), strict=True):
-        path, digits = line.split()
-        assert lines[first] == f"Secure Boot: enroll {path}; MokManager shows SHA256 hash"
+    assert lines[1:9] == [f"firmware {name} {version} (Debian {suite})" for name, version, suite, _ in firmware]
+    for first, line in zip((9, 12, 15, 18), image.enrolled_hashes(template), strict=True):
+        path, digits, what = line.split(maxsplit=2)
+        assert lines[first] == f"Secure Boot, {what}: enroll {path}; MokManager shows SHA256 hash"
         rows = "".join(lines[first + 1 : first + 3])
         assert (rows, bytes.fromhex(rows).hex()) == (rows.upper(), digits)
-    assert lines[14:] == [f"template SHA-256 {sha256(template).hexdigest()}"]
+    assert lines[21:] == [f"template SHA-256 {sha256(template).hexdigest()}"]
 
 
 def test_help_holds_the_table(tmp_path: Path) -> None:

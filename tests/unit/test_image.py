@@ -125,7 +125,8 @@ def test_firmware_list() -> None:
         "shim-helpers-amd64-signed:amd64",
         "shim-helpers-arm64-signed:arm64",
     ]
-    assert [line.split()[0] for line in lines] == ["ipxe", "isolinux", "syslinux-common", *shim]
+    assert [line.split()[0] for line in lines] == ["ipxe", "ipxe", "isolinux", "syslinux-common", *shim]
+    assert {line.split()[2] for line in lines if not line.startswith("ipxe 2.")} == {"trixie"}
     assert all(re.fullmatch(r"\S+ \S+ \S+ [0-9a-f]{64}", line) for line in lines)
     with pytest.raises(TemplateError):
         image.firmware(b"no list here")
@@ -133,11 +134,12 @@ def test_firmware_list() -> None:
 
 def test_hashes_to_enroll() -> None:
     lines = image.enrolled_hashes(TEMPLATE)
-    assert [line.split()[0] for line in lines] == ["EFI/BOOT/grubx64.efi", "EFI/BOOT/grubaa64.efi"]
-    assert all(re.fullmatch(r"\S+ [0-9a-f]{64}", line) for line in lines)
+    names = ["grubx64.efi", "grubaa64.efi", "ecdsa-x86_64.efi", "ecdsa-arm64.efi"]
+    assert [line.split()[0] for line in lines] == [f"EFI/BOOT/{name}" for name in names]
+    assert all(re.fullmatch(r"\S+ [0-9a-f]{64} (x86-64|ARM64)(, https with ECDSA)?", line) for line in lines)
     page = (Path(__file__).resolve().parents[2] / "docs/secure-boot.md").read_text()
     for line in lines:
-        path, digits = line.split()
-        assert f"| `{path}` | `{bytes.fromhex(digits).hex(' ').upper()}` |" in page
+        path, digits, what = line.split(maxsplit=2)
+        assert f"| `{path}` | {what} | `{bytes.fromhex(digits).hex(' ').upper()}` |" in page
     with pytest.raises(TemplateError):
         image.enrolled_hashes(image.FIRMWARE_LIST_TITLE)
