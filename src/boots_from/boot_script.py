@@ -24,14 +24,15 @@ _BOOT = {
     # No --keep: a disk that stays registered makes every later try fail.
     "sanboot": "sanboot {url} && goto ended ||",
 }
-# This iPXE does TLS with RSA alone. Of a server that has no such certificate, or of its CA, it says one of these two
-# errors, which have other numbers on BIOS. The ESP has a second build, with ECDSA, for x86-64 and ARM64: it uses the
-# card that is open, reads this script, and comes back to hand over to the next boot device. What "file:" names there
-# is the first one's memory: it doesn't start itself.
+# This iPXE does TLS with RSA alone. The errors: the server has no such certificate; its CA has none; its CA is unknown,
+# since in the firmware's store one with ECDSA hides those behind it. They have other numbers on BIOS. The ESP has a
+# second build, with ECDSA, for x86-64 and ARM64: it uses the card that is open, reads this script, and comes back to
+# hand over to the next boot device. What "file:" names there is the first one's memory: it doesn't start itself.
 _ECDSA = """\
 set error ${errno}
 iseq ${error} 0x410de18f && goto ecdsa ||
-iseq ${error} 0x3c00e183 || goto elsewhere
+iseq ${error} 0x3c00e183 && goto ecdsa ||
+iseq ${error} 0x216eb8f || goto elsewhere
 :ecdsa
 imgselect --autofree file:/EFI/BOOT/ecdsa-${buildarch}.efi || goto elsewhere
 imgfetch --name autoexec.ipxe file:/EFI/BOOT/autoexec.ipxe || goto elsewhere

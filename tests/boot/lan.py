@@ -310,7 +310,7 @@ EXPORT {{
         self._holder.stdout.close()
 
 
-# An EFI_SIGNATURE_LIST with one X.509 certificate (UEFI 2.10, section 32.4.1).
+# EFI_SIGNATURE_LISTs with one X.509 certificate each (UEFI 2.10, section 32.4.1).
 _X509_GUID = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072").bytes_le
 
 
@@ -319,12 +319,13 @@ def der(ca: trustme.CA) -> bytes:
     return x509.load_pem_x509_certificate(ca.cert_pem.bytes()).public_bytes(Encoding.DER)
 
 
-def trusting(ca: trustme.CA, work: Path, firmware: Firmware = UEFI) -> Firmware:
-    """Return UEFI with the CA enrolled in its TLS store, as a set-up menu or BMC would do it."""
-    certificate = der(ca)
-    sizes = (28 + 16 + len(certificate), 0, 16 + len(certificate))
+def trusting(cas: list[trustme.CA], work: Path, firmware: Firmware = UEFI) -> Firmware:
+    """Return UEFI with CAs enrolled in its TLS store, as a set-up menu or BMC would do it."""
+    content = b""
+    for certificate in map(der, cas):
+        sizes = (28 + 16 + len(certificate), 0, 16 + len(certificate))
+        content += _X509_GUID + b"".join(size.to_bytes(4, "little") for size in sizes) + bytes(16) + certificate
     enrolled = work / "cacerts"
-    header = b"".join(size.to_bytes(4, "little") for size in sizes)
-    enrolled.write_bytes(_X509_GUID + header + bytes(16) + certificate)
+    enrolled.write_bytes(content)
     options = ("-fw_cfg", f"name=etc/edk2/https/cacerts,file={enrolled}")
     return replace(firmware, command=(*firmware.command, *options))

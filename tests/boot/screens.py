@@ -110,7 +110,7 @@ def take_second_build() -> None:
         ca = trustme.CA()
         lan.segment()
         lan.http(lan.https(ca.issue_cert("bty-server")))
-        trusts = trusting(ca, lan.work, machine.UEFI_SECURE)
+        trusts = trusting([ca], lan.work, machine.UEFI_SECURE)
         with lan.machine(trusts, "https://bty-server/boot", "screen-second-build", "-device", "VGA") as booted:
             booted.wait_for(SHELL, 120, may_fail=True)
             time.sleep(1)

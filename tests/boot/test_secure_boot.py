@@ -89,7 +89,7 @@ def test_https_wants_the_second_build_enrolled_for_ecdsa(
     lan.http(lan.https(ca.issue_cert("bty-server", key_type=kind)))
 
     def power_on(name: str) -> Machine:
-        trusts = trusting(ca, tmp_path, firmware)
+        trusts = trusting([ca], tmp_path, firmware)
         words = ("https://bty-server/boot", f"{firmware.name}-https-{name}", *mok.keyboard(firmware))
         return lan.machine(trusts, *words, medium=SCSI_CD)
 

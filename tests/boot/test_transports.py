@@ -152,7 +152,7 @@ class TestHttpsWithTheCaEnrolled:
 
     @pytest.fixture
     def firmware(self, ca: trustme.CA, tmp_path: Path) -> Firmware:
-        return trusting(ca, tmp_path)
+        return trusting([ca], tmp_path)
 
     @pytest.mark.parametrize(
         ("ca", "leaf", "curve", "second"),
@@ -255,11 +255,22 @@ def test_https_on_arm64(lan: Lan, kind: trustme.KeyType, tmp_path: Path, firmwar
     ca = trustme.CA(key_type=kind)
     nonce = serve(lan.www)
     lan.http(lan.https(ca.issue_cert("bty-server", key_type=kind)))
-    arm64 = trusting(ca, tmp_path, firmware)
+    arm64 = trusting([ca], tmp_path, firmware)
     with lan.machine(arm64, "https://bty-server/boot", f"https-arm64-{kind.name}", medium=SCSI_CD) as booted:
         booted.wait_for(BANNER, arm64.seconds)
         second_stage(booted, nonce)
     assert {request[1] for request in lan.requests()} == {ipxe()[kind is ECDSA]}
+
+
+@with_rsa
+def test_https_of_a_ca_that_stands_behind_one_with_ecdsa(lan: Lan, ca: trustme.CA, tmp_path: Path) -> None:
+    """In the firmware's store, which the first build reads no further than that."""
+    lan.segment()
+    nonce = serve(lan.www)
+    lan.http(lan.https(ca.issue_cert("bty-server", key_type=RSA)))
+    trusts = trusting([trustme.CA(), ca], tmp_path)
+    with lan.machine(trusts, "https://bty-server/boot", "https-two-cas") as booted:
+        second_stage(booted, nonce)
 
 
 # SHA-256 of iPXE's own root CA's certificate, the only one that it trusts without a store in the firmware: in
