@@ -22,7 +22,7 @@ CACHE = CHECKOUT / "build" / "packages"
 # Every time stamp in the image: 2026-01-01 00:00:00 UTC. FAT can't go below 1980.
 EPOCH = 1767225600
 
-SCRIPT = "EFI/BOOT/autoexec.ipxe"
+SCRIPT = image.SCRIPT
 # From the names that UEFI and shim look for on removable media to the packages' files. On x86-64 and
 # ARM64 shim comes first: Microsoft has signed it, so Secure Boot runs it, and it runs grub*.efi, which
 # is iPXE, once the operator has enrolled its hash with MokManager, mm*.efi. shim knows no other names.

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import boots_from
-from boots_from import image
+from boots_from import cli, image
 from template.__main__ import CHECKOUT
 from web import rules
 
@@ -61,6 +61,7 @@ def make(template: bytes) -> bytes:
             template=packed,
             template_sha256=data["template_sha256"],
             size=f"{len(template):,}",
+            output=cli.OUTPUT,
             version=boots_from.__version__,
             hashes="\n".join(hashes),
             firmware="\n".join(

@@ -4,7 +4,12 @@
 // The table of schemes, the messages, the patterns and the script's text come from there, as `rules`; here is only
 // the order of the checks. A test compares both on URLs that hypothesis makes.
 
-class UrlError extends Error {}
+class UrlError extends Error {
+  constructor(message, suggestion = "") {
+    super(message);
+    this.suggestion = suggestion;
+  }
+}
 
 const BakeRules = (rules) => {
   const byName = new Map(rules.schemes.map((scheme) => [scheme.name, scheme]));
@@ -13,78 +18,104 @@ const BakeRules = (rules) => {
   const hasSetting = (text) => pattern(rules.setting).test(text);
   const mask = (text) => text.replace(pattern(rules.setting, "g"), (setting) => "x".repeat(setting.length));
   const fill = (text, parts) => text.replace(/\{(\w+)\}/g, (_, name) => parts[name]);
-  const message = (name, parts = {}) => fill(rules.messages[name], parts);
+  const message = (name, offset = 0, parts = {}) =>
+    fill(rules.messages[name], { at: `at character ${offset + 1} of the URL`, ...rules.examples, ...parts });
 
   // Everything behind the first check is ASCII, where both languages count alike.
-  const refusal = (name, offset = 0, parts = {}) =>
-    new UrlError(message(name, { at: `at character ${offset + 1} of the URL`, ...parts }));
+  const refusal = (name, offset = 0, parts = {}, suggestion = "") =>
+    new UrlError(message(name, offset, parts), /^[!-~]+$/.test(suggestion) ? suggestion : "");
 
+  const isUserinfo = (url) => pattern(`^${rules.userinfo}`, "i").test(mask(url));
+  const schemeAndSlashes = pattern(`^(?:(?:${rules.schemes.map((row) => row.name).join("|")}):)?/*`, "i");
   const withoutUserinfo = (url) => {
-    const found = /^((?:[A-Za-z0-9+._-]+:)??\/*)[^/?#]*@/.exec(mask(url));
-    return found ? url.slice(0, found[1].length) + url.slice(found[0].length) : url;
+    const last = url.lastIndexOf("@");
+    if (last < 0) return url;
+    return schemeAndSlashes.exec(url)[0] + (isUserinfo(url) ? url.slice(last + 1) : "..." + url.slice(last));
   };
+
+  const shown = (text, offset, hidden) => (offset >= hidden ? ` "${text}"` : "");
+
+  const slips = (url) =>
+    rules.slips.flatMap(([source, name]) => {
+      const slip = pattern(source).exec(mask(url));
+      return slip ? [message(name, slip.index + (name === "nothing after" ? slip[0].length - 1 : 0))] : [];
+    });
 
   const escaped = (text) =>
     Array.from(new TextEncoder().encode(text), (octet) => "%" + octet.toString(16).toUpperCase().padStart(2, "0")).join("");
 
-  // IDNA 2003, as Python has it: label by label, for the browser takes "é.1" for a bad IPv4 address.
-  const asciiHost = (host) => {
-    if (!pattern(`^(?:${rules.name})$`).test(host)) throw new TypeError("not a name");
-    const labels = host.split(/[.\u3002\uff0e\uff61]/);
-    return labels
-      .map((label, number) => {
-        // Browsers keep these two letters.
-        const old = label.replace(/ß/g, "ss").replace(/ς/g, "σ");
-        const ascii = /^[\x00-\x7f]*$/.test(label) ? label : new URL(`http://${old}.x/`).hostname.slice(0, -2);
-        const last = number > 0 && number === labels.length - 1;
-        if (ascii.length > 63 || (ascii === "" && !last)) throw new TypeError("bad label");
-        return ascii;
-      })
-      .join(".");
-  };
-
-  const asciiMend = (url, start, bad) => {
-    const authority = /^([A-Za-z0-9+._-]+:\/\/(?:[^/?#]*@)?)([^/?#:@]*)/.exec(url);
-    if (authority && authority[1].length <= start && start < authority[0].length) {
-      try {
-        return message("write the host", { host: asciiHost(authority[2]) });
-      } catch {
-        return message("no host name");
-      }
-    }
-    return message("write it", { escaped: escaped(bad) });
-  };
-
   const refuseUnsafeCharacters = (url) => {
+    const stripped = url.replace(/^ +| +$/g, "");
+    if (stripped !== url) throw refusal("space around", 0, {}, stripped);
+    const quotes = rules.quotes;
+    if (pattern(`^${quotes}`).test(url) || pattern(`(?![!-~])${quotes}$`).test(url)) {
+      throw refusal("quotes", 0, {}, url.replace(pattern(`^${quotes}|${quotes}$`, "g"), ""));
+    }
     let bad = /[\x00-\x20\x7f]/.exec(url);
     const place = () => Array.from(url.slice(0, bad.index)).length;
     if (bad) {
-      if (bad[0] === " " && url.replace(/^ +| +$/g, "") !== url) throw refusal("space around");
-      if (bad[0] === " ") throw refusal("space", place());
+      if (bad[0] === " ") throw refusal("space", place(), {}, url.replace(/ /g, "%20"));
       const code = bad[0].charCodeAt(0).toString(16).toUpperCase().padStart(2, "0");
       throw refusal("control", place(), { code });
     }
     bad = /[^\x00-\x7f]+/.exec(url);
-    if (bad) throw refusal("non-ASCII", place(), { mend: asciiMend(url, bad.index, bad[0]) });
+    if (!bad) return;
+    const authority = /^([A-Za-z0-9+._-]+:\/\/(?:[^/?#]*@)?)([^/?#:@]*)/.exec(url);
+    if (authority && authority[1].length <= bad.index && bad.index < authority[0].length) {
+      throw refusal("non-ASCII", place(), { mend: message("no host name") });
+    }
+    const hidden = bad.index < url.lastIndexOf("@");
+    const mend = hidden ? message("write its bytes") : message("write it", 0, { escaped: escaped(bad[0]) });
+    throw refusal("non-ASCII", place(), { mend }, url.replace(/[^\x00-\x7f]+/g, escaped));
+  };
+
+  // One letter of what is known is missing, too many, another (but the first), or two are swapped.
+  const isNear = (word, known) => {
+    let same = 0;
+    while (same < Math.min(word.length, known.length) && word[same] === known[same]) same++;
+    const [rest, wanted] = [word.slice(same), known.slice(same)];
+    const replaced = same > 0 && rest.slice(1) === wanted.slice(1);
+    const swapped = rest.slice(1, 2) + rest.slice(0, 1) + rest.slice(2);
+    return replaced || rest === wanted.slice(1) || rest.slice(1) === wanted || swapped === wanted;
   };
 
   const schemeOf = (url) => {
     const found = pattern(`^${rules.scheme}`).exec(url);
     const name = found ? found[1].toLowerCase() : "";
+    const rest = found ? url.slice(found[0].length) : "";
     const scheme = byName.get(name);
     if (scheme) {
       if (!scheme.boot) throw refusal("lacking", 0, { name, instead: scheme.instead });
+      if (scheme.boot === "chain" && !rest.startsWith("//")) {
+        const slashes = rest.startsWith("/") ? "one slash" : "no slashes";
+        const fixed = `${name}://${rest.replace(/^\/+/, "")}`;
+        throw refusal("slashes", name.length + 1, { slashes, name, url: withoutUserinfo(fixed) }, fixed);
+      }
       return scheme;
     }
-    if (found && !/^(?:[0-9]|[^/]*@|\$\{)/.test(url.slice(found[0].length)) && !url.startsWith("[")) {
-      const bootable = rules.schemes.filter((row) => row.boot).map((row) => row.name).join(", ");
-      throw refusal("unknown scheme", 0, { name: found[1], bootable });
+    if (pattern(`^${rules.setting}`).test(url)) {
+      return pattern(`^${rules.root_path}`).test(url) ? rules.from_root_path : rules.from_setting;
     }
-    const bare = withoutUserinfo(url).replace(/^(?:(https?|tftp|nfs)(?=\/\/))?\/*/, (_, kept) => `${kept || "http"}://`);
-    throw refusal("no scheme", 0, { url: bare });
+    if (url.startsWith("${")) throw refusal("unclosed");
+    if (pattern(`^(?:${rules.local_path})`, "i").test(url)) throw refusal("local path");
+    if (found && !/^(?:[0-9]|[^/]*@|\$\{)/.test(rest) && !url.startsWith("[")) {
+      const parts = { shown: shown(found[1], 0, url.lastIndexOf("@") + 1) };
+      const bootable = rules.schemes.filter((row) => row.boot).map((row) => row.name);
+      const near = bootable.find((known) => isNear(name, known));
+      if (near) {
+        const fixed = near + url.slice(name.length);
+        throw refusal("near scheme", 0, { ...parts, url: withoutUserinfo(fixed) }, fixed);
+      }
+      throw refusal("unknown scheme", 0, { ...parts, bootable: bootable.join(", ") });
+    }
+    const fixed = url.replace(/^(?:(https?|tftp|nfs)(?=\/\/))?\/*/, (_, kept) => `${kept || "http"}://`);
+    throw refusal("no scheme", 0, { url: withoutUserinfo(fixed) }, fixed);
   };
 
-  const isPort = (text) => hasSetting(text) || (/^[0-9]{1,5}$/.test(text) && text >= 1 && text <= 65535);
+  const checkSetting = (scheme, rest, hidden) =>
+    pattern(`^${rules.address}`).test(rest) && !hidden ? [message("address", 0, { url: `http://${rest}` })] : [];
+
+  const isPort = (text) => hasSetting(text) || (/^[1-9][0-9]{0,4}$/.test(text) && text <= 65535);
 
   const isIpv6 = (host) => {
     if (!host.endsWith("]")) return false;
@@ -103,59 +134,66 @@ const BakeRules = (rules) => {
     return percent < 0 || whole(rules.host, inside.slice(percent + 1));
   };
 
-  const checkHost = (host, here, secret = false) => {
-    const shown = secret ? "" : ` "${host}"`;
+  const checkHost = (host, here, hidden) => {
+    const parts = { shown: shown(host, here, hidden) };
     if (host.startsWith("[")) {
-      if (!isIpv6(host)) throw refusal("bad IPv6", here, { shown });
+      if (!isIpv6(host)) throw refusal("bad IPv6", here, parts);
     } else if (/^[0-9]+(\.[0-9]+){3}$/.test(host) && host.split(".").some((part) => Number(part) > 255)) {
-      throw refusal("bad IPv4", here, { shown });
+      throw refusal("bad IPv4", here, parts);
     } else if (!whole(rules.host, host)) {
       const good = pattern(`^(?:${rules.host})`).exec(host);
-      const mend = rules.messages[secret ? "user information" : "a host"];
-      throw refusal("bad host", here + (good ? good[0].length : 0), { shown, mend });
+      const end = good ? good[0].length : 0;
+      const mend = here < hidden ? "user information" : host[end] === "{" ? "a setting" : "a host";
+      throw refusal("bad host", here + end, { ...parts, mend: message(mend) });
     }
+    const named = { "this host": rules.loopback, octal: rules.octal };
+    return Object.entries(named).flatMap(([name, source]) =>
+      pattern(`^(?:${source})$`, "i").test(host) ? [message(name, here)] : [],
+    );
   };
 
-  const checkAuthority = (scheme, rest) => {
-    let here = scheme.name.length + 1;
-    if (!rest.startsWith("//")) {
-      const slashes = rest.startsWith("/") ? "one slash" : "no slashes";
-      const url = withoutUserinfo("//" + rest.replace(/^\/+/, ""));
-      throw refusal("slashes", here, { slashes, name: scheme.name, url });
-    }
+  const checkAuthority = (scheme, rest, hidden) => {
     const masked = mask(rest);
     const beforeQuery = masked.split("?", 1)[0].slice(2);
     const slash = beforeQuery.indexOf("/");
     const authority = slash < 0 ? beforeQuery : beforeQuery.slice(0, slash);
     const path = slash < 0 ? "" : beforeQuery.slice(slash);
+    const atSign = authority.includes("@");
     const start = 2 + authority.indexOf("@") + 1;
     const hostPort = rest.slice(start, 2 + authority.length);
-    here += start;
-    const secret = masked.split("@").length - 1 > (authority.includes("@") ? 1 : 0);
+    let here = scheme.name.length + 1 + start;
+    const secret = here < hidden;
 
     const literal = mask(hostPort).replace(/\[[^\]]*\]|\[.*/g, (text) => "x".repeat(text.length));
     const colon = literal.indexOf(":");
     const host = colon < 0 ? hostPort : hostPort.slice(0, colon);
     const port = colon < 0 ? "" : hostPort.slice(colon + 1);
     if (!hostPort.startsWith("[") && mask(port).includes(":")) {
-      throw refusal("two colons", here, { mend: rules.messages[secret ? "user information" : "brackets"] });
+      throw refusal("two colons", here, { mend: message(secret ? "user information" : "brackets") });
     }
     if (!host) throw refusal("no host", here, { how: scheme.how });
-    checkHost(host, here, secret);
+    const warnings = checkHost(host, here, hidden);
     if (colon >= 0 && !isPort(port)) {
-      const what = secret ? "bad port" : port ? `bad port "${port}"` : "no port after the colon";
-      const mend = rules.messages[secret ? "user information" : "port"];
+      const what = port ? `bad port${shown(port, here, hidden)}` : "no port after the colon";
+      const mend = message(secret ? "user information" : "port");
       throw refusal("bad port", here + host.length + 1, { what, mend });
     }
+    if (atSign && secret) throw refusal("two at signs", hidden - 1, { mend: message("user information") });
+
     here += hostPort.length;
-    if (scheme.needs.includes("path") && path.replace(/\//g, "") === "") throw refusal("no path", here, { how: scheme.how });
-    if (scheme.needs.includes("path") && path.endsWith("/")) {
-      throw refusal("no file", here + path.length - 1, { name: scheme.name });
+    const nfs = scheme.name === "nfs";
+    const lacking = scheme.needs.includes("path") && path === "";
+    if (lacking || (nfs && path.replace(/\//g, "") === "")) throw refusal("no path", here, { how: scheme.how });
+    const last = here + path.length - 1;
+    if (nfs && path.endsWith("/")) throw refusal("no file", last, { name: scheme.name });
+    if (scheme.name === "tftp" && path.endsWith("/")) warnings.push(message("no name", last, { name: scheme.name }));
+    if (nfs || scheme.name === "tftp") {
+      const parts = { "user name and password": atSign, port: nfs && colon >= 0, query: masked.includes("?") };
+      const protocol = scheme.name.toUpperCase();
+      const given = Object.keys(parts).filter((what) => parts[what]);
+      warnings.push(...given.map((what) => message("ignores", 0, { protocol, what })));
     }
-    if (scheme.name === "nfs" && (colon >= 0 || masked.includes("?"))) {
-      return [message("NFS ignores", { what: colon >= 0 ? "port" : "query" })];
-    }
-    return [];
+    return warnings;
   };
 
   // Split at colons outside [...] and ${...}.
@@ -169,7 +207,7 @@ const BakeRules = (rules) => {
     });
   };
 
-  const checkIscsi = (scheme, rest) => {
+  const checkIscsi = (scheme, rest, hidden) => {
     let here = "iscsi:".length;
     if (rest.startsWith("/")) throw refusal("iscsi slash", here, { how: scheme.how });
     const fields = fieldsOf(rest);
@@ -180,17 +218,21 @@ const BakeRules = (rules) => {
     const [server, protocol, port, lun] = fields;
     const target = fields.slice(4).join(":");
     if (!server) throw refusal("missing", here, { fields: "server", how: scheme.how });
-    checkHost(server, here);
+    const warnings = checkHost(server, here, hidden);
     here += server.length + 1;
-    if (protocol !== "" && protocol !== "6") throw refusal("bad PROTOCOL", here, { text: protocol });
+    if (protocol !== "" && protocol !== "6") warnings.push(message("PROTOCOL", here));
     here += protocol.length + 1;
-    if (port && !isPort(port)) throw refusal("bad PORT", here, { text: port, mend: rules.messages.port });
+    if (port && !isPort(port)) {
+      throw refusal("bad PORT", here, { shown: shown(port, here, hidden), mend: message("port") });
+    }
     here += port.length + 1;
-    if (lun && !hasSetting(lun) && !whole(rules.iscsi_lun, lun)) throw refusal("bad LUN", here, { text: lun });
+    if (lun && !hasSetting(lun) && !whole(rules.iscsi_lun, lun)) {
+      throw refusal("bad LUN", here, { shown: shown(lun, here, hidden) });
+    }
     here += lun.length + 1;
     if (!target) throw refusal("missing", here, { fields: "target", how: scheme.how });
-    if (!hasSetting(target) && !whole(rules.iscsi_target, target)) throw refusal("bad TARGET", here, { text: target });
-    return [];
+    if (!hasSetting(target) && !whole(rules.iscsi_target, target)) warnings.push(message("target", here));
+    return warnings;
   };
 
   const checkAoe = (scheme, rest) => {
@@ -202,7 +244,7 @@ const BakeRules = (rules) => {
     return [];
   };
 
-  const checkIbSrp = (scheme, rest) => {
+  const checkIbSrp = (scheme, rest, hidden) => {
     let here = "ib_srp:".length;
     const fields = fieldsOf(rest);
     if (fields.length !== rules.ib_srp_fields.length) {
@@ -215,30 +257,30 @@ const BakeRules = (rules) => {
       }
       const digits = octets ? `{${2 * octets}}` : "{1,16}";
       if (text && !hasSetting(text) && !whole(`[0-9A-Fa-f]${digits}`, text)) {
-        throw refusal("bad field", here, { name, text, digits: 2 * octets || "1 to 16" });
+        throw refusal("bad field", here, { name, shown: shown(text, here, hidden), digits: 2 * octets || "1 to 16" });
       }
       here += text.length + 1;
     });
     return [];
   };
 
-  const checks = { iscsi: checkIscsi, aoe: checkAoe, ib_srp: checkIbSrp };
+  const checks = { "": checkSetting, iscsi: checkIscsi, aoe: checkAoe, ib_srp: checkIbSrp };
 
   // Return { url, scheme, public, warnings }; throw UrlError if iPXE could not boot from it.
   const parse = (url) => {
-    if (!url) throw refusal("empty", 0, { example: rules.schemes[0].example });
+    if (!url) throw refusal("empty");
     refuseUnsafeCharacters(url);
     const scheme = schemeOf(url);
-    let rest = url.slice(scheme.name.length + 1);
+    const start = scheme.name ? scheme.name.length + 1 : 0;
     const warnings = [];
     const fragment = mask(url).indexOf("#");
-    if (fragment >= 0) {
-      warnings.push(message("fragment dropped", { number: fragment + 1 }));
-      rest = url.slice(scheme.name.length + 1, fragment);
-    }
+    if (fragment >= 0) warnings.push(message("fragment dropped", 0, { number: fragment + 1 }));
+    const hidden = url.lastIndexOf("@") + 1;
     const check = checks[scheme.name] || checkAuthority;
-    warnings.push(...check(scheme, rest));
-    return { url, scheme, public: check === checkAuthority ? withoutUserinfo(url) : url, warnings };
+    warnings.push(...check(scheme, url.slice(start, fragment < 0 ? undefined : fragment), hidden));
+    const shownUrl = withoutUserinfo(url);
+    if (shownUrl !== url && !isUserinfo(url)) warnings.push(message("path at", hidden - 1));
+    return { url, scheme, public: shownUrl, warnings: [...warnings, ...slips(url)] };
   };
 
   // Return the script; throw UrlError if it is longer than the slot.
@@ -252,7 +294,7 @@ const BakeRules = (rules) => {
     const over = script.length - rules.slot_size;
     if (over > 0) {
       const length = parsed.url.length;
-      throw new UrlError(message("too long", { length, over, limit: length - over }));
+      throw new UrlError(message("too long", 0, { length, over, limit: length - over }));
     }
     return script;
   };

@@ -123,7 +123,7 @@ const save = async (event) => {
   event.preventDefault();
   const parsed = check();
   if (!parsed) {
-    if (!element("url").value) say(data.messages.empty.replace("{example}", data.schemes[0].example), "bad");
+    if (!element("url").value) say(data.messages.empty.replace("{example}", data.examples.example), "bad");
     element("url").focus();
     return;
   }
@@ -134,12 +134,12 @@ const save = async (event) => {
   const digest = await sha256(image);
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([image], { type: "application/x-iso9660-image" }));
-  link.download = "boots-from.iso";
+  link.download = data.output;
   link.click();
   performance.measure("bake", { start: started });
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   element("sha256").textContent = digest;
-  say(`Saved boots-from.iso, which boots from ${parsed.public}`, "good");
+  say(`Saved ${data.output}, which boots from ${parsed.public}`, "good");
 };
 
 for (const scheme of data.schemes.filter((row) => row.boot)) {

@@ -7,26 +7,28 @@ URL can hold: where they stand, the page puts the URL that is echoed and the one
 from itertools import product
 from typing import Any
 
-from boots_from import boot_script, chain_url, image
+from boots_from import boot_script, chain_url, cli, image
 from boots_from.chain_url import ChainUrl, Scheme
 
 # Where the script echoes the URL, and where it boots from it.
 _SHOWN, _URL = "\x01", "\x02"
 
+_PATTERNS = (
+    "SETTING", "SCHEME", "HOST", "USERINFO", "ROOT_PATH", "ADDRESS", "LOCAL_PATH", "QUOTES", "LOOPBACK", "OCTAL",
+    "SLIPS", "ISCSI_LUN", "ISCSI_TARGET", "AOE", "IB_SRP_FIELDS",
+)  # fmt: skip
+
 
 def export() -> dict[str, Any]:
     """Return them, ready for JSON."""
     return {
+        "output": cli.OUTPUT,
         "schemes": [{**scheme._asdict(), "how": scheme.how} for scheme in chain_url.SCHEMES],
         "messages": chain_url.MESSAGES,
-        "setting": chain_url.SETTING,
-        "scheme": chain_url.SCHEME,
-        "host": chain_url.HOST,
-        "name": chain_url.NAME,
-        "iscsi_lun": chain_url.ISCSI_LUN,
-        "iscsi_target": chain_url.ISCSI_TARGET,
-        "aoe": chain_url.AOE,
-        "ib_srp_fields": chain_url.IB_SRP_FIELDS,
+        "from_setting": chain_url.FROM_SETTING._asdict(),
+        "from_root_path": chain_url.FROM_ROOT_PATH._asdict(),
+        **{name.lower(): getattr(chain_url, name) for name in _PATTERNS},
+        "examples": chain_url.EXAMPLES,
         "shown": boot_script.SHOWN,
         "scripts": _scripts(),
         "slot_size": image.SLOT_SIZE,

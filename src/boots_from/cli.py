@@ -1,32 +1,29 @@
 """The command: boots-from URL writes ./boots-from.iso. The words the user reads."""
 
-import argparse
 import os
 import signal
 import sys
 from collections.abc import Iterable, Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import TextIO
 
 from boots_from import __version__, chain_url, image
-from boots_from.boot_script import redact
+from boots_from.chain_url import ChainUrl
 from boots_from.errors import BootsFromError
 
 OUTPUT = "boots-from.iso"
 MODE = 0o644  # less what the umask takes away
-WIDTH = 80  # columns
+SECRET_MODE = 0o600  # of an image with a password inside
+CHUNK = 2**20  # bytes that are written between two looks at whether a signal came
 
-BOOTS_ON = """\
+BOOTS_ON = f"""\
 Boots      x86 BIOS; x86-64, ARM64, RISC-V 64 and LoongArch64 UEFI
            (Secure Boot asks once: enroll grubx64.efi, on ARM64 grubaa64.efi)
-BMC/iKVM   attach boots-from.iso as virtual CD-ROM or virtual USB
-USB stick  Linux:   sudo dd if=boots-from.iso of=/dev/sdX bs=1M conv=fsync
+BMC/iKVM   attach {OUTPUT} as virtual CD-ROM or virtual USB
+USB stick  Linux:   sudo dd if={OUTPUT} of=/dev/sdX bs=1M conv=fsync
            Windows: Rufus or balenaEtcher (this erases the stick)
 """
-
-
-class _InterruptedError(BootsFromError):
-    """A signal ended the command before the image was whole."""
+USAGE = "run boots-from 'URL', or boots-from --help"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,50 +33,88 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the command's name; by default the process's own.
 
     Returns:
-        The exit status: 0 written, 2 for anything the user can mend, 1 for an internal fault.
+        The exit status: 0 the image is written (or what was asked for is printed), 2 it is not and the user
+        can mend it, 1 for an internal fault.
     """
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _print_version() if options.version else _bake(options.url)
+        if words[:1] in (["--help"], ["-h"]):
+            _print(sys.stdout, _help())
+        elif words[:1] == ["--version"]:
+            _print(sys.stdout, _version())
+        else:
+            _bake(_url(words))
     except BootsFromError as error:
         return _fail(str(error), 2)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails again
-        return 0
+    except OSError as error:  # of _print: a file that can't be read or written has become a BootsFromError
+        return _fail(f"can't print: {_reason(error)}", 2)
     except KeyboardInterrupt:
         return _fail("interrupted", 2)
     except Exception as error:  # the one place that turns a fault of ours into a status
-        return _fail(f"internal fault, please report it: {type(error).__name__}: {error}", 1)
+        # Its text may hold a piece of the URL, and that a password.
+        trace = error.__traceback__
+        while trace and trace.tb_next:
+            trace = trace.tb_next
+        where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno}" if trace else "nowhere"
+        return _fail(f"internal fault, please report it: {type(error).__name__} in {where}", 1)
+    return 0
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"boots-from: {message}", file=sys.stderr)
+    _warn(message)
     return status
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"boots-from: {message}: run boots-from URL, or boots-from --help\n")
+def _warn(message: str) -> None:
+    try:
+        _print(sys.stderr, f"boots-from: {message}\n")
+    except OSError:
+        return  # then the status alone tells
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="boots-from",
-        usage="boots-from URL",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        description=f"Write ./{OUTPUT}: an image that boots a machine from a URL. Attach it to a\n"
-        "BMC as virtual media, or write it to a CD or USB stick. It loads iPXE, gets an\n"
-        "address by DHCP and boots what the URL names.",
-        epilog=_help_table(),
-    )
-    parser.add_argument("url", metavar="URL", nargs="?", help="what to boot from; in quotes if it has & or $")
-    parser.add_argument(
-        "--version",
-        action="store_true",
-        help="show the version, the firmware inside, what Secure Boot asks for, and the template's SHA-256",
-    )
-    return parser
+def _print(stream: TextIO | None, text: str) -> None:
+    """Print, to a stream that may be closed (None) or a pipe that nobody reads any more; raise OSError otherwise."""
+    if stream is None:
+        return
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the flush at exit fails again
+        if not isinstance(error, BrokenPipeError):
+            raise
+
+
+def _url(words: list[str]) -> str:
+    """Return the one argument. The others are not repeated: they may be the rest of a password with a space."""
+    if words[:1] == ["--"]:
+        words = words[1:]
+    elif any(word.startswith("-") for word in words):
+        raise BootsFromError(f"no such option: there are --help and --version; {USAGE}")
+    if not words:
+        raise BootsFromError(f"no URL: {USAGE}")
+    if len(words) > 1:
+        raise BootsFromError(f"{len(words)} arguments, not one URL: put it in single quotes; {USAGE}")
+    if words[0] in ("help", "version"):
+        raise BootsFromError(f"{words[0]} is no URL: run boots-from --{words[0]}")
+    return words[0]
+
+
+def _help() -> str:
+    return f"""\
+usage: boots-from 'URL'
+
+Write ./{OUTPUT}: an image that boots a machine from a URL. Attach it to a
+BMC as virtual media, or write it to a CD or USB stick. It loads iPXE, gets an
+address by DHCP and boots what the URL names.
+
+  URL         what to boot from, in single quotes: the shell takes & and $
+  -h, --help  show this
+  --version   show the version, the firmware inside, what Secure Boot asks for,
+              and the template's SHA-256
+
+{_help_table()}
+"""
 
 
 def _help_table() -> str:
@@ -90,55 +125,72 @@ def _help_table() -> str:
         else:
             why, _, mend = scheme.instead.partition("; ")
             lines += [f"  {scheme.form}", f"      no: {why};", f"      {mend}"]
-    lines += ["", "iPXE settings such as ${net0/mac} and ${uuid} are filled in at boot."]
+    lines += [
+        f"  {chain_url.FROM_SETTING.form}[...]",
+        f"      {chain_url.FROM_SETTING.transport}, such as {chain_url.FROM_SETTING.example} or"
+        f" {chain_url.FROM_ROOT_PATH.example} of DHCP",
+        "",
+        "iPXE settings such as ${net0/mac} and ${uuid} are filled in at boot.",
+    ]
     return "\n".join(lines)
 
 
-def _print_version() -> int:
+def _version() -> str:
     template = image.read_template()
-    print(f"boots-from {__version__}")
+    lines = [f"boots-from {__version__}"]
     for line in image.firmware(template):
         package, version, suite, _ = line.split()
-        print(f"firmware {package} {version} (Debian {suite})")
+        lines.append(f"firmware {package} {version} (Debian {suite})")
     for line in image.enrolled_hashes(template):
         path, sha256, what = line.split(maxsplit=2)
-        print(f"Secure Boot, {what}: enroll {path}; MokManager shows SHA256 hash")
-        for row in image.mok_rows(sha256):
-            print(f"  {row}")
-    print(f"template SHA-256 {_sha256([template])}")
-    return 0
+        lines.append(f"Secure Boot, {what}: enroll {path}; MokManager shows SHA256 hash")
+        lines += [f"  {row}" for row in image.mok_rows(sha256)]
+    return "\n".join([*lines, f"template SHA-256 {_sha256([template])}", ""])
 
 
-def _bake(url: str | None) -> int:
+def _bake(url: str) -> None:
     import threading
 
-    if url is None:
-        raise BootsFromError("no URL: run boots-from URL, or boots-from --help")
     parsed = chain_url.parse(url)
-    script = image.script_for(parsed)
-    baked = image.pieces(image.read_template(), script)
+    baked = image.pieces(image.read_template(), image.script_for(parsed))
+    secret = parsed.public != parsed.url
     for warning in parsed.warnings:
-        print(f"boots-from: warning: {warning}", file=sys.stderr)
+        _warn(f"warning: {warning}")
     digests: list[str] = []
     # While the disk is at work: it takes as long as the writing.
     hashing = threading.Thread(target=lambda: digests.append(_sha256(baked)))
-    hashing.start()
+    written = False
     try:
-        _write(baked)
-    finally:
-        hashing.join()
+        # Signals are only noted, and looked at between two chunks: an exception out of a second signal's handler
+        # would end the clean-up after the first.
+        caught: list[int] = []
+        handlers = _note_signals(caught)
+        try:
+            hashing.start()
+            _write(baked, SECRET_MODE if secret else MODE, caught)
+            written = True
+        finally:
+            hashing.join()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        _print(sys.stdout, _summary(parsed, sum(map(len, baked)), digests[0], secret))
+    except OSError as error:
+        _warn(f"{OUTPUT} is written, but can't print what it is: {_reason(error)}")
+    except KeyboardInterrupt:
+        if not written:
+            raise
+        _warn(f"interrupted: {OUTPUT} is written")
 
-    # The script first: what one needs next is then the last on the screen.
-    print("Script:")
-    for line in redact(script, parsed).decode("ascii").splitlines():
-        if line and not line.startswith("# "):
-            print(_fold("  " + line))
-    size = sum(map(len, baked))
-    print(f"{OUTPUT}  {size / 1e6:.1f} MB ({size:,} bytes)")
-    print(f"SHA-256    {digests[0]}")
-    print(BOOTS_ON, end="")
-    sys.stdout.flush()
-    return 0
+
+def _summary(parsed: ChainUrl, size: int, sha256: str, secret: bool) -> str:
+    lines = [
+        f"{OUTPUT}  {size / 1e6:.1f} MB ({size:,} bytes)",
+        f"SHA-256    {sha256}",
+        f"Script     /{image.SCRIPT} in the image, run by iPXE's {parsed.scheme.boot}",
+    ]
+    if secret:
+        lines.append("Secret     it holds the URL's user name and password: only you may read it")
+    return "\n".join([*lines, BOOTS_ON])
 
 
 def _sha256(pieces: Iterable[bytes | memoryview]) -> str:
@@ -150,53 +202,57 @@ def _sha256(pieces: Iterable[bytes | memoryview]) -> str:
     return digest.hexdigest()
 
 
-def _fold(line: str) -> str:
-    """Break a line at the screen's width; what continues is indented."""
-    lines = [line[:WIDTH]]
-    rest = line[WIDTH:]
-    while rest:
-        lines.append("    " + rest[: WIDTH - 4])
-        rest = rest[WIDTH - 4 :]
-    return "\n".join(lines)
+def _write(baked: list[bytes | memoryview], mode: int, caught: list[int]) -> None:
+    """Write the image beside its final name, then rename: either the old file stands there or the whole new one.
 
-
-def _write(baked: list[bytes | memoryview]) -> None:
-    """Write the image beside its final name, then rename: either the old file stands there or the whole new one."""
+    Args:
+        baked: what it consists of.
+        mode: its permissions, less what the umask takes away.
+        caught: the signals that came.
+    """
     if os.path.isdir(OUTPUT):
         raise BootsFromError(f"can't write {OUTPUT}: it is a directory; move it away, or run this elsewhere")
     part = f".{OUTPUT}.{os.urandom(4).hex()}.part"
-    # SIGTERM and SIGHUP end Python without clean-up unless they are exceptions, as SIGINT is.
-    handlers = _handle_endings(_raise_interrupted)
     try:
         # O_BINARY: Windows would turn \n into \r\n.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with open(os.open(part, flags, MODE), "wb", buffering=0) as file:
+        with open(os.open(part, flags, mode), "wb", buffering=0) as file:
             for piece in baked:
                 view = memoryview(piece)
                 while view:
-                    view = view[file.write(view) :]
+                    _end_if(caught)
+                    view = view[file.write(view[:CHUNK]) :]
             os.fsync(file.fileno())
-        _handle_endings(signal.SIG_IGN)  # from here on the new image is whole
+        _end_if(caught)  # from here on the new image is whole
         os.replace(part, OUTPUT)
     except OSError as error:
         raise BootsFromError(f"can't write {OUTPUT} in this directory: {_why(error)}") from None
     finally:
-        _handle_endings(signal.SIG_IGN)
         if os.path.exists(part):
             os.unlink(part)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
     _sync_directory()
 
 
-def _handle_endings(handler: "signal._HANDLER") -> dict[signal.Signals, "signal._HANDLER"]:
-    """Handle the signals that end a command (Windows has fewer); return what handled them before."""
+def _note_signals(caught: list[int]) -> dict[signal.Signals, "signal._HANDLER"]:
+    """Note the signals that end a command (Windows has fewer); return what handled them before.
+
+    One that is ignored stays so: nohup ignores SIGHUP, and a shell SIGINT for what runs in the background.
+    """
+
+    def note(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+
     numbers = [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    return {number: signal.signal(number, handler) for number in numbers}
+    return {number: signal.signal(number, note) for number in numbers if signal.getsignal(number) is not signal.SIG_IGN}
 
 
-def _raise_interrupted(number: int, frame: FrameType | None) -> NoReturn:
-    raise _InterruptedError(f"ended by {signal.Signals(number).name}: {OUTPUT} is as it was before")
+def _end_if(caught: list[int]) -> None:
+    if caught:
+        raise BootsFromError(f"ended by {signal.Signals(caught[0]).name}: {OUTPUT} is as it was before")
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()
 
 
 def _why(error: OSError) -> str:
@@ -209,9 +265,8 @@ def _why(error: OSError) -> str:
         errno.EPERM: "run this in a directory where you may write",
         errno.EROFS: "run this in a directory where you may write",
     }
-    text = (error.strerror or str(error)).lower()
     mend = mends.get(error.errno or 0, "run this in another directory")
-    return f"{text}; {mend}"
+    return f"{_reason(error)}; {mend}"
 
 
 def _sync_directory() -> None:

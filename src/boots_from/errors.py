@@ -6,7 +6,14 @@ class BootsFromError(Exception):
 
 
 class UrlError(BootsFromError):
-    """The URL can't be booted from."""
+    """The URL can't be booted from.
+
+    `suggestion` is the URL that was probably meant, or empty; unlike the message it holds the user information.
+    """
+
+    def __init__(self, message: str, suggestion: str = "") -> None:
+        super().__init__(message)
+        self.suggestion = suggestion
 
 
 class TemplateError(BootsFromError):

@@ -1,11 +1,14 @@
 """Which URLs are taken as they are, and what the others are told."""
 
+import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from boots_from import image
 from boots_from.chain_url import BOOTABLE, SCHEMES, parse, without_userinfo
 from boots_from.errors import UrlError
 from tests.unit.urls import ACCEPTED
@@ -16,8 +19,14 @@ _NAMES = "http, https, tftp, nfs, iscsi, aoe, ib_srp"
 _SECRET = 'in a user name or password write "@" as %40, "/" as %2F and ":" as %3A'
 _BRACKETS = "an IPv6 address goes in brackets, as in http://[2001:db8::1]/boot"
 _IPV6 = "write it as in http://[2001:db8::1]/boot"
+_AT, _OF = "at character", " of the URL"
+_TARGET = "does not begin with iqn.YYYY-MM., eui. or naa.: it has to be the server's name for it"
+_ITSELF = "is, for the machine that boots, that machine itself: use the server's name or address"
+_SHELL = "if the shell took a setting such as ${net0/mac}, put the URL in single quotes"
+_PASSWORD = 'for it may be a password (in one, write "/" as %2F); if it is not, write that "@" as %40'
 _HOST = "use a host name, an IPv4 address or [an IPv6 address]"
-_PORT = "a port is a number from 1 to 65535"
+_PORT = "a port is a number from 1 to 65535, without a 0 in front"
+_PATH = "serve that file over http, https, tftp or nfs, and give its URL, such as http://bootserver/boot"
 
 REFUSED = {
     "": "the URL is empty: give the URL to boot from, such as http://bootserver/boot",
@@ -27,8 +36,20 @@ REFUSED = {
     "//h/p": "no scheme at character 1 of the URL: did you mean http://h/p?",
     "https//h/p": "no scheme at character 1 of the URL: did you mean https://h/p?",
     "user:secret@h:80/x": "no scheme at character 1 of the URL: did you mean http://h:80/x?",
-    "htp://h/x": f'unknown scheme "htp" at character 1 of the URL: use one of {_NAMES}',
-    "file:/etc/passwd": f'unknown scheme "file" at character 1 of the URL: use one of {_NAMES}',
+    "gopher://h/x": f'unknown scheme "gopher" at character 1 of the URL: use one of {_NAMES}',
+    "sftp://h/x": f'unknown scheme "sftp" at character 1 of the URL: use one of {_NAMES}',
+    "htpp://h/x": 'unknown scheme "htpp" at character 1 of the URL: did you mean http://h/x?',
+    "HTTTP://u:secret@h/x": "unknown scheme at character 1 of the URL: did you mean http://h/x?",
+    "/srv/boot.ipxe": f"a path, not a URL at character 1 of the URL: {_PATH}",
+    "~/boot.ipxe": f"a path, not a URL at character 1 of the URL: {_PATH}",
+    "C:\\boot.ipxe": f"a path, not a URL at character 1 of the URL: {_PATH}",
+    "file:///srv/x": f"a path, not a URL at character 1 of the URL: {_PATH}",
+    "help": "no scheme at character 1 of the URL: did you mean http://help?",
+    "${next-server": "a setting is not closed at character 1 of the URL: write it as in ${net0/mac}",
+    "\u201chttp://h/x\u201d": "quotes or brackets around the URL: remove them",
+    "http://h/x\u201d": "quotes or brackets around the URL: remove them",
+    "<http://h/x>": "quotes or brackets around the URL: remove them",
+    "'http://h/x'": "quotes or brackets around the URL: remove them",
     "ftp://h/x": 'can\'t boot from "ftp:" at character 1 of the URL: '
     "this iPXE has no FTP; serve the file over http://, https://, tftp:// or nfs://",
     "fcp:1:2": 'can\'t boot from "fcp:" at character 1 of the URL: '
@@ -44,11 +65,16 @@ REFUSED = {
     "http://1.2.3.400/": 'bad IPv4 address "1.2.3.400" at character 8 of the URL: '
     "each of the four numbers is at most 255",
     "http://a@b@h/": f"bad host at character 11 of the URL: {_SECRET}",
+    "http://u:se@cret/x@h/": f'"@" at character 19 of the URL: {_SECRET}, and "@" in a path as %40',
+    "http://{next-server}/": 'bad host "{next-server}" at character 8 of the URL: write a setting as in ${net0/mac}',
+    "http://${next-server/": 'bad host "${next-server" at character 9 of the URL: write a setting as in ${net0/mac}',
     # Ports and IPv6.
     "http://h:0/": f'bad port "0" at character 10 of the URL: {_PORT}',
     "http://h:65536/": f'bad port "65536" at character 10 of the URL: {_PORT}',
+    "http://h:080/": f'bad port "080" at character 10 of the URL: {_PORT}',
     "http://h:8o/": f'bad port "8o" at character 10 of the URL: {_PORT}',
     "http://h:/": f"no port after the colon at character 10 of the URL: {_PORT}",
+    "http://u:secret#x@h/": f"bad port at character 10 of the URL: {_SECRET}",
     "http://u:se/cret@h/": f"bad port at character 10 of the URL: {_SECRET}",
     "http://fe80::1/x": f"two colons in the host at character 8 of the URL: {_BRACKETS}",
     "http://[::1/x": f'bad IPv6 address "[::1" at character 8 of the URL: {_IPV6}',
@@ -64,23 +90,23 @@ REFUSED = {
     "http://h/ü": "non-ASCII character at character 10 of the URL: write it as %C3%BC",
     "http://h/\udcff": "non-ASCII character at character 10 of the URL: write it as %FF",
     "http://bücher.example/x": "non-ASCII character at character 9 of the URL: "
-    "write the host as xn--bcher-kva.example",
+    "no host name can hold it; use the name's ASCII (xn--) form",
+    "http://u:\u0434\u0430@h/x": "non-ASCII character at character 10 of the URL: "
+    "write each of its bytes, in UTF-8, as % and two hexadecimal digits",
     # Paths.
     "tftp://h": "no path at character 9 of the URL: "
     "write tftp://HOST[:PORT]/PATH, such as tftp://bootserver/boot.ipxe",
     "nfs://h/": "no path at character 8 of the URL: "
     "write nfs://HOST/EXPORT/PATH, such as nfs://bootserver/srv/boot.ipxe",
-    "tftp://h/d/": "no file name after the slash at character 11 of the URL: tftp boots a file, not a directory",
+    "nfs://h/d/": "no file name after the slash at character 10 of the URL: nfs boots a file, not a directory",
     # Disks.
     "iscsi:h": f"no PROTOCOL:PORT:LUN:TARGET at character 8 of the URL: {_ISCSI}",
     "iscsi://h/x": f"slash at character 7 of the URL: an iscsi URL has none; {_ISCSI}",
     "iscsi::::1:iqn.2004-01.x:y": f"no server at character 7 of the URL: {_ISCSI}",
-    "iscsi:h:7::1:iqn.2004-01.x:y": 'bad PROTOCOL "7" at character 9 of the URL: leave it empty, or write 6 for TCP',
     "iscsi:h::99999:1:iqn.2004-01.x:y": f'bad PORT "99999" at character 10 of the URL: {_PORT}, or empty for 3260',
     "iscsi:h:::xyz:iqn.2004-01.x:y": 'bad LUN "xyz" at character 11 of the URL: '
     "write it in hexadecimal, such as 1 or 0-1-0-0, or leave it empty",
     "iscsi:h:::1:": f"no target at character 13 of the URL: {_ISCSI}",
-    "iscsi:h:::1:foo": 'bad TARGET "foo" at character 13 of the URL: a target starts with iqn.YYYY-MM., eui. or naa.',
     "iscsi:[::g]:::1:iqn.2004-01.x:y": f'bad IPv6 address "[::g]" at character 7 of the URL: {_IPV6}',
     "aoe:0.1": "bad shelf and slot at character 5 of the URL: "
     "write aoe:eSHELF.SLOT (shelf 0 to 65534, slot 0 to 254), such as aoe:e0.1",
@@ -96,21 +122,23 @@ PASSED_THROUGH = [
     "http://h:65535/",
     "HTTP://H/x",
     "http://h?x=1",
-    "http://h/boot?a=b&c=d&&e||f;'\"[x]{y}<z>\\%zz",
+    "http://h/boot?a=b&c=d&&e||f;'\"[x]{0}<z>\\%zz$'",
     "http://${next-server}:${net0/port:uint16}/x",
     "http://${net${i}/next-server}/${net${i}/mac}?u=${uuid}",
-    "http://h/${open",
+    "${filename}",
+    "${root-path}",
+    "${base-url}/boot?mac=${mac}",
     "http://h_1.example/x",
     "http://[2001:db8::1]:8080/x",
     "http://[fe80::1%25net0]/x",
     "http://[${ip6}]/x",
-    "http://u:p%40%2F@h/x@y",
+    "http://u:p%40%2F@h/x%40y",
     "http://${user:uristring}:${password:uristring}@h/x",
     "nfs://h/srv/boot.ipxe",
     "tftp://h:6969/boot.ipxe",
-    "iscsi:[::1]:6:3260:0-1-0-0:eui.0123456789abcdef",
+    "iscsi:h:::00001:iqn.2004-01.example:x",
+    "iscsi:[fd00::1]:6:3260:0-1-0-0:eui.0123456789abcdef",
     "iscsi:${server}:::${lun}:${target}",
-    "iscsi:h:::1:iqn.2004-01.example:a@b",
     *(scheme.example for scheme in SCHEMES if scheme.boot),
 ]
 
@@ -127,7 +155,7 @@ def test_passes_through_unchanged(url: str) -> None:
     parsed = parse(url)
     assert parsed.url == url
     assert parsed.warnings == ()
-    assert parsed.scheme.name == url.partition(":")[0].lower()
+    assert parsed.scheme.name == ("" if url.startswith("$") else url.partition(":")[0].lower())
 
 
 @given(ACCEPTED)
@@ -149,26 +177,73 @@ def test_any_text_is_taken_or_refused_in_one_ascii_line(text: str) -> None:
         assert " " not in text
 
 
-@given(st.text("hpt:/@.sx[]%?#", max_size=14).map(lambda rest: f"http://user:hunter2{rest}@h{rest}"))
-def test_no_message_or_public_form_holds_the_password(url: str) -> None:
+# Letters that stand in no message, what means something in a URL, and what is no ASCII.
+_SECRETS = st.text(st.sampled_from([*"QXZ0158", *"#?/@:%&=[]", "\u0436", "\u00e9", "\U0001f600"]), max_size=12)
+_HOSTILE = st.builds(
+    lambda head, user, password, rest: (f"{head}{user}:{password}@{rest}", f"{user}:{password}"),
+    st.sampled_from(
+        ["http://", "https://", "tftp://", "nfs://", "HTTP://", "htpp://", "http:/", "http:", "", "//", "iscsi:", "ftp://"]
+    ),
+    _SECRETS, _SECRETS,
+    st.sampled_from(["h/x", "h", "h:80/x?y=1#z", "h:::1:iqn.2004-01.x:y", "h:0/", "[::1/", "h/a b", "/x", "h/x@y"]),
+)  # fmt: skip
+
+
+def pieces(secret: str) -> set[str]:
+    """Return what may be shown of no user information: three characters in a row, or one that was escaped."""
+    found = {secret[at : at + 3] for at in range(len(secret) - 2) if re.search("[QXZ]", secret[at : at + 3])}
+    return found | {quote(character) for character in secret if not character.isascii()}
+
+
+@given(_HOSTILE)
+@settings(max_examples=2000)
+def test_nothing_shows_user_information(case: tuple[str, str]) -> None:
+    """Neither a message nor a line of the script, but for the one that boots."""
+    url, secret = case
     try:
-        shown = str(parse(url).public)
+        parsed = parse(url)
     except UrlError as error:
-        shown = str(error)
-    if "@" in url.removeprefix("http://").partition("/")[0].partition("?")[0].partition("#")[0]:
-        assert "hunter2" not in shown
+        said = str(error)
+    else:
+        script = image.script_for(parsed).decode().splitlines()
+        boots = [line for line in script if line.startswith(("imgselect ", "sanboot "))]
+        said = "\n".join([*(line for line in script if line not in boots), parsed.public, *parsed.warnings])
+        assert any(url in line for line in boots)
+    assert [piece for piece in pieces(secret) if piece in said] == []
 
 
 @pytest.mark.parametrize(
     ("url", "warning"),
     [
+        ("iscsi:h:7::1:iqn.2004-01.x:y", "iPXE ignores PROTOCOL at character 9 of the URL: iscsi is always over TCP"),
+        ("iscsi:host::::iqn.target", f"the target at character 15 of the URL {_TARGET}"),
+        ("tftp://h/d/", "no file name after the slash at character 11 of the URL: tftp boots a file, not a directory"),
+        ("tftp://u:p@h/x", "iPXE's TFTP ignores the user name and password"),
+        ("tftp://h/x?y", "iPXE's TFTP ignores the query"),
+        ("${next-server}/boot", f"an address, not a URL {_AT} 1{_OF}: did you mean http://${{next-server}}/boot?"),
+        ("http://localhost:8000/x", f"the host {_AT} 8{_OF} {_ITSELF}"),
+        ("http://127.0.0.1/x", f"the host {_AT} 8{_OF} {_ITSELF}"),
+        ("http://0.0.0.0:8000/x", f"the host {_AT} 8{_OF} {_ITSELF}"),
+        ("http://[::1]/x", f"the host {_AT} 8{_OF} {_ITSELF}"),
+        (
+            "http://10.0.0.010/",
+            f"iPXE reads a number that begins with 0 as octal, {_AT} 8{_OF}: write it without the 0",
+        ),
+        ("http://h/x@y", f'what stands before "@" {_AT} 11{_OF} is not shown, {_PASSWORD}'),
+        ("iscsi:h:::1:iqn.2004-01.x:a@b", f'what stands before "@" {_AT} 28{_OF} is not shown, {_PASSWORD}'),
+        ("http://h/x?mac=", f"nothing after = {_AT} 15{_OF}: {_SHELL}"),
+        ("http://h/x?mac=&y=1", f"nothing after = {_AT} 15{_OF}: {_SHELL}"),
+        ("http://h/${mac", f"a setting is not closed {_AT} 10{_OF}: write it as in ${{net0/mac}}"),
+        ("http://h/$mac", f"$ without braces {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not $mac"),
+        ("http://h/{mac}", f"braces without $ {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not {{mac}}"),
+        ("http://h/$(uname)", f"iPXE runs no $(...) {_AT} 10{_OF}: only settings such as ${{net0/mac}} are filled in"),
         ("http://h/a#b", "iPXE drops the fragment (from # at character 11) and does not send it"),
         ("iscsi:h:::1:iqn.2004-01.x:y#z", "iPXE drops the fragment (from # at character 28) and does not send it"),
         ("nfs://h:2049/e/f", "iPXE's NFS ignores the port"),
         ("nfs://h/e/f?x=1", "iPXE's NFS ignores the query"),
     ],
 )
-def test_warns_of_what_ipxe_drops(url: str, warning: str) -> None:
+def test_warns_of_what_was_surely_meant_otherwise(url: str, warning: str) -> None:
     assert parse(url).warnings == (warning,)
 
 
@@ -176,15 +251,49 @@ def test_warns_of_what_ipxe_drops(url: str, warning: str) -> None:
     ("url", "public"),
     [
         ("http://u:p@h/x", "http://h/x"),
-        ("http://h/x@y", "http://h/x@y"),
-        ("http://h?mail=a@b", "http://h?mail=a@b"),
+        ("http://h/x@y", "http://...@y"),
+        ("http://h?mail=a@b", "http://...@b"),
+        ("http://u:80/p@h/x", "http://...@h/x"),
+        ("http://u:p@a/b@h/x", "http://...@h/x"),
         ("u:p@h/x", "h/x"),
-        ("http:u:p@h", "h"),
+        ("http:u:p@h", "http:h"),
+        ("iscsi:u:p@h:::1:x", "iscsi:...@h:::1:x"),
         ("http://${u/v}:${p}@h/x", "http://h/x"),
     ],
 )
 def test_user_information_is_left_out(url: str, public: str) -> None:
     assert without_userinfo(url) == public
+
+
+@pytest.mark.parametrize(
+    ("url", "suggestion"),
+    [
+        ("h/x", "http://h/x"),
+        ("u:p@h/x", "http://u:p@h/x"),
+        ("http:/u:p@h/x", "http://u:p@h/x"),
+        ("htpp://u:p@h/x", "http://u:p@h/x"),
+        (" http://h/x ", "http://h/x"),
+        ("http://h/a b", "http://h/a%20b"),
+        ("http://h/\u00e4?\u00f6", "http://h/%C3%A4?%C3%B6"),
+        ("\u201ehttp://h/x\u201c", "http://h/x"),
+        ("http://b\u00fccher/x", ""),  # names may mean another host in ASCII, by the rules of 2003 and of 2008
+        ("http://h:0/", ""),
+    ],
+)
+def test_suggests_what_was_meant(url: str, suggestion: str) -> None:
+    with pytest.raises(UrlError) as refused:
+        parse(url)
+    assert refused.value.suggestion == suggestion
+
+
+@pytest.mark.parametrize("scheme", BOOTABLE)
+def test_knows_a_scheme_with_a_slip(scheme: str) -> None:
+    slips = {scheme[:at] + scheme[at + 1 :] for at in range(len(scheme))}
+    slips |= {scheme[:at] + scheme[at] + scheme[at:] for at in range(len(scheme))}
+    slips |= {scheme[:at] + scheme[at + 1] + scheme[at] + scheme[at + 2 :] for at in range(len(scheme) - 1)}
+    for slip in slips - set(BOOTABLE) - {"ftp"}:
+        with pytest.raises(UrlError, match=r"did you mean \w+:/"):
+            parse(f"{slip}://h/x")
 
 
 def test_readme_has_the_same_table() -> None:

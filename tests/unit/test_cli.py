@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import boots_from
-from boots_from import cli, image
+from boots_from import chain_url, cli, image
 from boots_from.chain_url import SCHEMES
 from tests.namespaces import unshare
 
@@ -48,9 +48,23 @@ def test_writes_the_image_and_says_what_it_is(tmp_path: Path) -> None:
     assert names(tmp_path) == ["boots-from.iso"]
     assert f"{len(written):,} bytes" in result.stdout
     assert sha256(written).hexdigest() in result.stdout
-    assert URL in result.stdout.replace("\n    ", "")
-    for words in ("x86 BIOS", "ARM64", "sudo dd if=boots-from.iso", "virtual CD-ROM"):
+    for words in ("x86 BIOS", "ARM64", "sudo dd if=boots-from.iso", "virtual CD-ROM", "/EFI/BOOT/autoexec.ipxe"):
         assert words in result.stdout
+    assert len(result.stdout.splitlines()) == 8
+
+
+def test_every_text_names_the_output_of_a_fork(tmp_path: Path) -> None:
+    package = tmp_path / "package" / "boots_from"
+    shutil.copytree(Path(image.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    command_line = package / "cli.py"
+    command_line.write_text(command_line.read_text().replace('OUTPUT = "boots-from.iso"', 'OUTPUT = "fork.img"'))
+    env = {**os.environ, "PYTHONPATH": str(package.parent)}
+    results = [command(*words, cwd=tmp_path, env=env) for words in ((URL,), ("--help",), ("--version",))]
+    assert sorted(names(tmp_path)) == ["fork.img", "package"]
+    for result in results:
+        assert result.returncode == 0
+        assert "boots-from.iso" not in result.stdout
+    assert results[0].stdout.count("fork.img") == 3
 
 
 @pytest.mark.parametrize("url", [URL, "http://h/" + "x" * 1500, "http://" + "u" * 200 + "@h/"])
@@ -62,11 +76,47 @@ def test_output_is_plain_text_of_80_columns(tmp_path: Path, url: str) -> None:
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
-def test_says_nothing_of_the_password(tmp_path: Path) -> None:
-    result = command("http://user:hunter2@h/x", cwd=tmp_path)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("http://user:hunter2@h/x",),
+        ("http://user:hunter2#x@h/",),
+        ("http://user:80/hunter2@h/",),
+        ("http://user:hunter\u0436hunter@h/x",),
+        ("http://h/x", "http://user:hunter2@h/x"),
+        ("http://user:pass", "hunter2\x1b[31m@h/"),
+        ("http://user:pass", "-hunter2@h/"),
+        ("--hunter2=hunter2",),
+        ("--version=hunter2",),
+    ],
+)
+def test_says_nothing_of_the_password(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    result = command(*arguments, cwd=tmp_path)
+    written = (tmp_path / "boots-from.iso").exists()
+    assert result.returncode == (0 if written else 2)
+    assert "hunt" not in result.stdout + result.stderr
+    assert (result.stdout + result.stderr).replace("\n", "").isprintable()
+    if written:
+        assert arguments[0].encode() in (tmp_path / "boots-from.iso").read_bytes()
+
+
+def test_internal_fault_says_nothing_of_the_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(chain_url, "_mask", lambda url: [].index(url))
+    assert cli.main(["http://user:hunter2@h/x"]) == 1
+    assert "hunter2" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077, 0o000])
+def test_image_with_a_password_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
+    (tmp_path / "boots-from.iso").write_bytes(OLD)
+    result = command("http://user:hunter2@h/x", cwd=tmp_path, umask=umask)
     assert result.returncode == 0
-    assert "hunter2" not in result.stdout + result.stderr
-    assert b"http://user:hunter2@h/x" in (tmp_path / "boots-from.iso").read_bytes()
+    assert stat.S_IMODE((tmp_path / "boots-from.iso").stat().st_mode) == 0o600
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("Secret ")]
+    assert line.endswith("it holds the URL's user name and password: only you may read it")
+    assert "Secret " not in command(URL, cwd=tmp_path).stdout
 
 
 def test_warns_and_writes(tmp_path: Path) -> None:
@@ -135,8 +185,15 @@ def test_read_only_directory(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (2, "boots-from.iso\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_interrupted_while_writing(tmp_path: Path, number: signal.Signals) -> None:
+_INT, _TERM, _HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [(_INT,), (_TERM,), (_HUP,), (_TERM, _HUP), (_INT, _INT), (_HUP, _TERM, _INT, _TERM)],
+    ids=lambda numbers: "+".join(number.name for number in numbers),
+)
+def test_interrupted_while_writing(tmp_path: Path, numbers: tuple[signal.Signals, ...]) -> None:
     """Signals at many moments: the image is the old one or the whole new one, and no litter is left."""
     new = boots_from.bake(URL)
     endings = set()
@@ -150,18 +207,36 @@ def test_interrupted_while_writing(tmp_path: Path, number: signal.Signals) -> No
         while running.poll() is None and len(names(tmp_path)) == 1:
             time.sleep(0.0005)
         time.sleep(delay * 0.0005)
-        running.send_signal(number)
+        for number in numbers:
+            running.send_signal(number)
         _, errors = running.communicate(timeout=30)
         content = (tmp_path / "boots-from.iso").read_bytes()
         assert names(tmp_path) == ["boots-from.iso"]
         if running.returncode == 2:
             endings.add(errors)
         assert content == (OLD if "as it was before" in errors else new)
-    assert f"boots-from: ended by {number.name}: boots-from.iso is as it was before\n" in endings
-    assert endings <= {
-        f"boots-from: ended by {number.name}: boots-from.iso is as it was before\n",
-        "boots-from: interrupted\n",
-    }
+    as_before = {f"boots-from: ended by {number.name}: boots-from.iso is as it was before\n" for number in numbers}
+    assert endings & as_before
+    assert endings <= {*as_before, "boots-from: interrupted\n"}
+
+
+@pytest.mark.parametrize("number", [_INT, _TERM, _HUP])
+def test_what_was_ignored_at_the_start_stays_ignored(tmp_path: Path, number: signal.Signals) -> None:
+    """As nohup does with SIGHUP, and a shell with SIGINT for what runs in the background."""
+    for delay in range(10):
+        (tmp_path / "boots-from.iso").write_bytes(OLD)
+        ignoring = f'trap "" {number.name.removeprefix("SIG")}; exec "$@"'
+        running = subprocess.Popen(
+            ["sh", "-c", ignoring, "sh", sys.executable, "-m", "boots_from", URL],
+            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        while running.poll() is None and len(names(tmp_path)) == 1:
+            time.sleep(0.0005)
+        time.sleep(delay * 0.0005)
+        running.send_signal(number)
+        _, errors = running.communicate(timeout=30)
+        assert (running.returncode, errors) == (0, "")
+        assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
 @pytest.mark.parametrize("refused", ["open", "fsync"])
@@ -189,7 +264,7 @@ def test_nothing_of_posix_alone_is_imported() -> None:
     words = set()
     for source in Path(cli.__file__).parent.glob("*.py"):
         words |= set(re.findall(r"^\s*(?:from|import) ([\w.]+)", source.read_text(), re.MULTILINE))
-    allowed = "argparse collections.abc errno hashlib ipaddress os re signal sys threading types typing"
+    allowed = "collections.abc errno hashlib ipaddress os re signal sys threading types typing"
     assert {word for word in words if not word.startswith("boots_from")} <= set(allowed.split())
 
 
@@ -199,7 +274,8 @@ def test_internal_fault_has_status_1(monkeypatch: pytest.MonkeyPatch, capsys: py
 
     monkeypatch.setattr(image, "pieces", broken)
     assert cli.main([URL]) == 1
-    assert capsys.readouterr().err == "boots-from: internal fault, please report it: RuntimeError: a fault\n"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"boots-from: internal fault, please report it: RuntimeError in test_cli\.py, line \d+", line)
 
 
 def test_missing_template_says_what_to_do(tmp_path: Path) -> None:
@@ -212,9 +288,12 @@ def test_missing_template_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "no URL: run boots-from URL, or boots-from --help"),
-        (("http://h/x", "http://h/y"), "unrecognized arguments: http://h/y: run boots-from URL, or boots-from --help"),
-        (("--output", "x"), "unrecognized arguments: --output: run boots-from URL, or boots-from --help"),
+        ((), f"no URL: {cli.USAGE}"),
+        (("--",), f"no URL: {cli.USAGE}"),
+        (("http://h/x", "http://h/y"), f"2 arguments, not one URL: put it in single quotes; {cli.USAGE}"),
+        (("--output", "x"), f"no such option: there are --help and --version; {cli.USAGE}"),
+        (("http://h/x", "-v"), f"no such option: there are --help and --version; {cli.USAGE}"),
+        (("help",), "help is no URL: run boots-from --help"),
     ],
 )
 def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
@@ -247,10 +326,39 @@ def test_help_holds_the_table(tmp_path: Path) -> None:
         assert scheme.instead in " ".join(result.stdout.split())
 
 
-def test_nothing_breaks_in_a_pipe(tmp_path: Path) -> None:
-    piped = f'"{sys.executable}" -m boots_from "$0" | head -n 1'
-    result = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {piped}", URL], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert (result.returncode, result.stderr) == (0, "")
-    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
+# Where the output goes, and what then stands on a standard error that can be read.
+_FULL = "no space left on device"
+OUTPUTS = {
+    ">&-": "",
+    ">/dev/full": f"boots-from: (boots-from.iso is written, but can't print what it is|can't print): {_FULL}\n",
+    "2>&-": "",
+    "2>/dev/full": "",
+    ">&- 2>&- <&-": "",
+    ">/dev/full 2>/dev/full": "",
+    ">/dev/full 2>&-": "",
+    "2>&1 >/dev/null | head -n 1": "",
+    "| head -n 1": "",
+    "| true": "",
+    "2>&1 | true": "",
+}
+
+
+@pytest.mark.parametrize("where", OUTPUTS)
+@pytest.mark.parametrize("argument", [URL, "http://h/x#warned", "--help", "--version", "ftp://refused"])
+def test_output_that_nobody_can_read(tmp_path: Path, where: str, argument: str) -> None:
+    """One line or silence, and a status that tells whether the image is written or the text was printed."""
+    script = f'"{sys.executable}" -m boots_from "$0" {where}; exit ${{PIPESTATUS[0]}}'
+    result = subprocess.run(["bash", "-c", script, argument], cwd=tmp_path, capture_output=True, text=True, check=False)
+    written = (tmp_path / "boots-from.iso").exists()
+    assert written == argument.startswith("http:")
+    unprinted = argument.startswith("--") and ">/dev/full" in where and not where.startswith("2>")
+    assert result.returncode == (2 if unprinted or argument.startswith("ftp:") else 0)
+    said = re.sub(r"boots-from: (warning: .*|can't boot from .*)\n", "", result.stderr)
+    if argument.startswith("ftp:"):
+        assert said == ""
+    else:
+        assert re.fullmatch(OUTPUTS[where], said), said
+    for word in ("Traceback", "internal fault", "Exception ignored"):
+        assert word not in result.stdout + result.stderr
+    if written:
+        assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(argument)

@@ -17,7 +17,9 @@ _FRAGMENTS = st.sampled_from(["", "", "#top"])
 
 def _web(scheme: str) -> st.SearchStrategy[str]:
     paths = st.one_of(st.just(""), _FILES, _FILES.map("{}/".format))
-    return st.builds("".join, st.tuples(st.just(f"{scheme}://"), _USERS, _HOSTS, _PORTS, paths, _QUERIES, _FRAGMENTS))
+    rest = st.builds("".join, st.tuples(_HOSTS, _PORTS, paths, _QUERIES, _FRAGMENTS))
+    # Behind user information a second "@" is refused.
+    return st.builds(lambda user, rest: f"{scheme}://{user}{rest.replace('@', '%40') if user else rest}", _USERS, rest)
 
 
 def _file(scheme: str) -> st.SearchStrategy[str]:
