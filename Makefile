@@ -12,12 +12,13 @@ export BOOTS_FROM_URL = $(value URL)
 export DEBIAN_MIRROR
 
 TEMPLATE := src/boots_from/template.iso
+OUTPUT := $(shell sed -n 's/^OUTPUT = "\(.*\)"$$/\1/p' src/boots_from/cli.py)
 PYTHON := .venv/bin/python
 
 .PHONY: help iso url-given template machines test test-all soak screens matrix layout lint unit boot bench web release bump clean
 
 help:
-	@echo "make iso URL='http://bootserver/boot'   write ./boots-from.iso; sets up what is missing"
+	@echo "make iso URL='http://bootserver/boot'   write ./$(OUTPUT); sets up what is missing"
 	@echo "                (where apt knows no Debian, as on Ubuntu: DEBIAN_MIRROR=http://MIRROR/debian)"
 	@echo "make test       install what the tests need, and run them all"
 	@echo "make test-all   the same, with the slow combinations too"
@@ -53,11 +54,18 @@ $(TEMPLATE): .venv/created $(wildcard template/*.py) template/firmware.toml src/
 	@echo "Python environment .venv"
 	@python3 -m venv .venv
 	@echo "$(CURDIR)/src" > "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/checkout.pth"
+	@printf '#!/bin/sh\nexec "%s" -m boots_from "$$@"\n' "$(CURDIR)/$(PYTHON)" > .venv/bin/boots-from
+	@chmod +x .venv/bin/boots-from
 	@touch $@
 
-.venv/tools-installed: pyproject.toml $(TEMPLATE)
+.venv/tools-installed: requirements/dev.txt $(TEMPLATE)
 	@echo "Python tools for tests and packages"
-	@.venv/bin/pip install --quiet --editable '.[dev]'
+	@.venv/bin/pip install --quiet --require-hashes --requirement $<
+	@touch $@
+
+.venv/release-tools: requirements/release.txt $(TEMPLATE)
+	@echo "Python tools for packages"
+	@.venv/bin/pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
 machines: .venv/tools-installed
@@ -101,11 +109,11 @@ bench: machines
 web: $(TEMPLATE)
 	$(PYTHON) -m web
 
-release: .venv/tools-installed
+release: .venv/release-tools
 	$(PYTHON) -m release
 
 bump: machines
 	$(PYTHON) -m release.bump
 
 clean:
-	rm -rf .venv build dist $(TEMPLATE) boots-from.iso .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist $(TEMPLATE) $(OUTPUT) .hypothesis .mypy_cache .pytest_cache .ruff_cache

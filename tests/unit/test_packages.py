@@ -1,10 +1,12 @@
 """Wheel and sdist: exactly these files, the same image, and no package without the template."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import boots_from
+from template.__main__ import CACHE
 from tests import debs
 from tests.namespaces import unshare
 
@@ -110,18 +113,80 @@ def test_runs_where_the_package_is_read_only(wheel: Path, tmp_path: Path) -> Non
     assert (output / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
-@pytest.mark.parametrize("what", ["--wheel", "--sdist"])
-def test_no_package_without_the_template(tmp_path: Path, what: str) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
+def without_template(place: Path) -> Path:
+    """Copy what the packages are made of, and Debian's packages that are here already; return where."""
     for name in SOURCES:
         if (CHECKOUT / name).is_dir():
-            shutil.copytree(CHECKOUT / name, source / name, ignore=shutil.ignore_patterns("template.iso"))
+            shutil.copytree(CHECKOUT / name, place / name, ignore=shutil.ignore_patterns("template.iso"))
         else:
-            shutil.copy(CHECKOUT / name, source / name)
+            shutil.copy(CHECKOUT / name, place / name)
+    shutil.copytree(CACHE, place / "build/packages", ignore=shutil.ignore_patterns("apt"))
+    return place
+
+
+@pytest.mark.parametrize("what", ["--wheel", "--sdist"])
+def test_a_fresh_checkout_makes_the_template_first(dist: Path, tmp_path: Path, what: str) -> None:
+    source = without_template(tmp_path / "source")
     result = build(source, tmp_path / "dist", what)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (made,) = (tmp_path / "dist").iterdir()
+    if what == "--wheel":
+        assert made.read_bytes() == (dist / made.name).read_bytes()
+    else:
+        with tarfile.open(made) as opened, tarfile.open(dist / made.name) as other:
+            names, wanted = ({name.partition("/")[2] for name in tar.getnames()} for tar in (opened, other))
+        assert names | {".gitignore"} == wanted
+
+
+def test_no_package_where_the_template_cant_be_made(tmp_path: Path) -> None:
+    """On a PATH without what it takes: one line names that, and nothing is installed."""
+    source = without_template(tmp_path / "source")
+    (tmp_path / "bin").mkdir()
+    for name in ("sh", "python3", "dpkg-deb", "hash-to-efi-sig-list", "apt-get"):
+        program = shutil.which(name)
+        assert program
+        (tmp_path / "bin" / name).symlink_to(program)
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--wheel",
+        "--outdir",
+        str(tmp_path / "dist"),
+        str(source),
+    ]
+    env = {**os.environ, "PATH": str(tmp_path / "bin")}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert result.returncode != 0
-    assert (
-        "boots-from: no template.iso to pack: run make template in the checkout first" in result.stdout + result.stderr
-    )
+    said = "boots-from: the template is made with tools that are missing: install Debian's packages xorriso mtools\n"
+    assert said in result.stderr
     assert not list(tmp_path.glob("dist/*"))
+
+
+def test_metadata_is_of_today(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as opened:
+        lines = opened.read(f"boots_from-{VERSION}.dist-info/METADATA").decode().partition("\n\n")[0].splitlines()
+    assert "License-Expression: GPL-2.0-or-later" in lines
+    assert [line for line in lines if line.startswith("License-File")] == [
+        "License-File: LICENSE",
+        "License-File: NOTICE",
+    ]
+    assert [line for line in lines if line.startswith(("Provides-Extra", "Requires-Dist", "License:"))] == []
+
+
+def test_locks_pin_what_the_groups_name() -> None:
+    groups = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["dependency-groups"]
+    named = {name: [line for line in lines if isinstance(line, str)] for name, lines in groups.items()}
+    named["dev"] += named["release"]
+    for name, pins in named.items():
+        lock = (CHECKOUT / "requirements" / f"{name}.txt").read_text()
+        locked = re.findall(r"^(\S+==\S+)", lock, re.MULTILINE)
+        assert {re.sub(r"\[.*\]", "", pin) for pin in pins} <= {re.sub(r"\[.*\]", "", pin) for pin in locked}
+        assert lock.count("--hash=sha256:") >= len(locked)
+
+
+def test_the_checkout_has_the_command(tmp_path: Path) -> None:
+    """What make iso and the tutorial use."""
+    subprocess.run([CHECKOUT / ".venv/bin/boots-from", URL], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
