@@ -50,6 +50,7 @@ $(TEMPLATE): .venv/created $(wildcard template/*.py) template/firmware.toml src/
 
 # Nothing from PyPI: baking and the template need the standard library alone.
 .venv/created:
+	@test -w . || { echo "make: can't write to $(CURDIR): use a checkout that you may write to" >&2; exit 2; }
 	@template/install-tools venv
 	@echo "Python environment .venv"
 	@python3 -m venv .venv

@@ -13,6 +13,7 @@ import boots_from
 from boots_from import image
 from release import bill_of_materials
 from template.__main__ import CHECKOUT, EPOCH
+from template.moved import moved
 from template.tool import BuildError, run, say
 from web import __main__ as page
 
@@ -29,15 +30,20 @@ def write(dist: Path) -> None:
     """Write the release's files into an empty directory.
 
     Raises:
-        BuildError: a tool failed, or a package of the firmware can't be had.
+        BuildError: the firmware is not the pinned one, a tool failed, or a package can't be had.
         BootsFromError: the template is missing or damaged.
     """
+    template = image.read_template()
+    if others := moved(template):
+        raise BuildError(
+            f"the template holds {'; '.join(others)}: what is released is pinned and tested: "
+            "run make bump and make test, then release that"
+        )
     # The packages' own dates; the umask is for the files that are packed.
     env = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH), "TZ": "UTC"}
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(dist), str(CHECKOUT)]
     run(command, env)
     (dist / PREBAKED).write_bytes(boots_from.bake(PREBAKED_URL))
-    template = image.read_template()
     (dist / page.NAME).write_bytes(page.make(template))
     (dist / BILL).write_text(bill_of_materials.make(template))
     sums = []

@@ -1,6 +1,6 @@
 """The bill of materials: which firmware is in the image, file by file, in CycloneDX 1.6.
 
-Made from the packages themselves; nothing is fetched that the template was not made from.
+Made from the image's own list and its own bytes; the packages that the list names say which source they are of.
 
 Sources: CycloneDX 1.6 (ECMA-424), the package URL types "deb" and "pypi", deb-control(5).
 """
@@ -16,9 +16,10 @@ from typing import Any
 from urllib.parse import quote
 
 import boots_from
-from template import archive
-from template.__main__ import CACHE, EPOCH, FIRMWARE, SOURCES
-from template.archive import Package
+from boots_from import image
+from template import archive, layout
+from template.__main__ import BIOS, CACHE, EPOCH, FIRMWARE, LOADERS, SOURCES
+from template.archive import Package, Pin
 from template.tool import BuildError, run
 
 # By Debian's source package: the licence of what is in the image, in SPDX's terms. NOTICE says more.
@@ -28,6 +29,8 @@ LICENCES = {
     "shim": "BSD-2-Clause",
 }
 
+ISOLINUX = ("boot/isolinux/isolinux.bin",)
+
 
 def make(template: bytes) -> str:
     """Return the bill of the image, as JSON.
@@ -36,11 +39,19 @@ def make(template: bytes) -> str:
         template: the image that is described.
 
     Raises:
-        BuildError: a package can't be had or read, or its licence is not known here.
+        BuildError: a package of the image's list can't be had or read, its licence is not known here, or the
+            image holds another program than it.
+        TemplateError: the image holds no list of its firmware.
     """
-    packages = archive.fetch(archive.load_pins(FIRMWARE), CACHE)
+    lines = image.firmware(template)
+    folders = [pin.folder for pin in archive.load_pins(FIRMWARE)]
+    packages = archive.fetch([_pin(line, folder) for line, folder in zip(lines, folders, strict=True)], CACHE)
+    listed = [line.split()[3] for line in lines]
+    if others := [package.name for package, sha256 in zip(packages, listed, strict=True) if package.sha256 != sha256]:
+        raise BuildError(f"the image's own {', '.join(others)} can't be had any more: run make bump, and release that")
+    programs = _programs(template)
     purl = f"pkg:pypi/boots-from@{boots_from.__version__}"
-    components = [_component(package) for package in packages]
+    components = [_component(package, programs) for package in packages]
     bill: dict[str, Any] = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -69,7 +80,23 @@ def make(template: bytes) -> str:
     return json.dumps(bill, indent=2) + "\n"
 
 
-def _component(package: Package) -> dict[str, Any]:
+def _pin(line: str, folder: str) -> Pin:
+    name, version, suite, sha256 = line.split()
+    name, _, architecture = name.partition(":")
+    return Pin(name, suite, version, sha256, architecture, folder)
+
+
+def _programs(template: bytes) -> dict[str, bytes]:
+    """Return what begins in the image where each program is, by the name that it has in SOURCES."""
+    with tempfile.TemporaryDirectory(prefix="boots-from-") as work:
+        file = Path(work, "template.iso")
+        file.write_bytes(template)
+        starts = {part.what: part.start for part in layout.ranges(file)}
+    parts = {path: f"ESP: /{path}" for path in LOADERS} | {path: f"/{path}" for path in BIOS}
+    return {path: template[starts[what] :] for path, what in {**parts, "MBR": "MBR, boot code"}.items()}
+
+
+def _component(package: Package, programs: dict[str, bytes]) -> dict[str, Any]:
     """Return a package's entry, with the files of it that are in the image."""
     source, source_version = source_of(package)
     if source not in LICENCES:
@@ -80,7 +107,16 @@ def _component(package: Package) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="boots-from-") as work:
         root = Path(work)
         archive.unpack(package, root)
-        files = [_file(path, (root / file).read_bytes()) for path, file in SOURCES.items() if (root / file).is_file()]
+        files = []
+        for path, packed_as in SOURCES.items():
+            if (root / packed_as).is_file():
+                packed = (root / packed_as).read_bytes()
+                found = programs[path][: len(packed)]
+                # Into isolinux.bin the table of the El Torito entry is written, which it finds the rest of itself by.
+                table = slice(8, 64) if path in ISOLINUX else slice(0, 0)
+                if found[: table.start] + found[table.stop :] != packed[: table.start] + packed[table.stop :]:
+                    raise BuildError(f"the image's {path} is not {package.name} {package.version}'s: build it anew")
+                files.append(_file(path, found))
     return {
         "type": "firmware",
         "bom-ref": purl,

@@ -172,6 +172,10 @@ def main() -> int:
     except BuildError as error:
         print(f"template: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        why = f"can't write {error.filename} ({(error.strerror or str(error)).lower()})"
+        print(f"template: {why}: build in a checkout that you may write to", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -206,11 +206,18 @@ def _private_root(root: Path, mirror: str, pins: Iterable[Pin], keyring: Path) -
     config.write_text(
         _APT_CONF.format(
             root=root,
-            user=root.owner(),
+            user=_owner(root),
             architectures=" ".join(f'"{name}";' for name in sorted(set().union(*wanted.values()))),
         )
     )
     return config
+
+
+def _owner(directory: Path) -> str:
+    try:
+        return directory.owner()
+    except KeyError:  # a container's user may have a number alone; apt wants a name when it runs as root
+        return "root"
 
 
 def _update(config: Path, mirror: str) -> None:

@@ -6,6 +6,8 @@ from functools import cache
 
 import pytest
 
+LEFT_OUT = "no namespaces to be had here"
+
 
 def unshare(*kinds: str) -> list[str]:
     """Return the words that run a command in new namespaces, such as "net" and "mount".
@@ -14,7 +16,7 @@ def unshare(*kinds: str) -> list[str]:
     """
     if why_not := _why_not():
         # A container's default capabilities and seccomp profile forbid it.
-        pytest.skip(f"no namespaces to be had here ({why_not}): in a container run it with --privileged")
+        pytest.skip(f"{LEFT_OUT} ({why_not}): in a container run it with --privileged")
     return _words(*kinds)
 
 

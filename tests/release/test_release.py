@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ import boots_from
 from boots_from import image
 from release import bill_of_materials, bump
 from release.__main__ import BILL, PREBAKED, PREBAKED_URL, SUMS
-from template import archive
-from template.__main__ import CACHE, CHECKOUT, FIRMWARE, build
+from template import archive, layout
+from template.__main__ import CACHE, CHECKOUT, FIRMWARE, TEMPLATE, build
 from template.archive import Package, load_pins
+from template.tool import BuildError
+from tests.pinned import pinned_only
 
 VERSION = boots_from.__version__
 
@@ -73,6 +76,7 @@ def test_bump_tells_an_ipxe_with_usb_host_drivers(tmp_path: Path, second: bool) 
     assert bump.leaves_usb_to_the_firmware(template.read_bytes()) is not second
 
 
+@pinned_only
 def test_two_releases_are_equal(releases: tuple[Path, Path]) -> None:
     one, other = ({file.name: file.read_bytes() for file in release.iterdir()} for release in releases)
     assert sorted(one) == sorted(
@@ -89,6 +93,7 @@ def test_two_releases_are_equal(releases: tuple[Path, Path]) -> None:
     assert one[PREBAKED] == boots_from.bake(PREBAKED_URL)
 
 
+@pinned_only
 def test_sums_are_of_every_other_file(releases: tuple[Path, Path]) -> None:
     checked = subprocess.run(
         ["sha256sum", "--check", "--strict", SUMS], cwd=releases[0], check=True, capture_output=True, text=True
@@ -97,6 +102,7 @@ def test_sums_are_of_every_other_file(releases: tuple[Path, Path]) -> None:
     assert names == {file.name for file in releases[0].iterdir()} - {SUMS}
 
 
+@pinned_only
 def test_bill_names_every_package_and_every_program(releases: tuple[Path, Path]) -> None:
     text = (releases[0] / BILL).read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
@@ -118,3 +124,26 @@ def test_bill_names_every_package_and_every_program(releases: tuple[Path, Path])
     assert len(builds) == 2
     newer = next(part for version, part in builds.items() if version.startswith("2."))
     assert {file["name"] for file in newer["components"]} == {"EFI/BOOT/ecdsa-x86_64.efi", "EFI/BOOT/ecdsa-arm64.efi"}
+
+
+def test_bill_is_of_the_image_that_it_is_given() -> None:
+    """The hashes are of its own bytes, and its own list says what it is made of."""
+    template = image.read_template()
+    files = {
+        file["name"]: file["hashes"][0]["content"]
+        for part in json.loads(bill_of_materials.make(template))["components"]
+        for file in part["components"]
+    }
+    parts = {part.what: part for part in layout.ranges(TEMPLATE)}
+    isolinux = parts["/boot/isolinux/isolinux.bin"]
+    content = template[isolinux.start : isolinux.start + isolinux.size]
+    assert files["boot/isolinux/isolinux.bin"] == sha256(content).hexdigest()
+    for what in ("ESP: /EFI/BOOT/grubx64.efi", "/boot/isolinux/isolinux.bin", "MBR, boot code"):
+        other = bytearray(template)
+        other[parts[what].start + 100] ^= 1
+        with pytest.raises(BuildError, match=r"the image's .* is not .*'s: build it anew"):
+            bill_of_materials.make(bytes(other))
+    name, version, *_ = image.firmware(template)[0].split()
+    another = template.replace(f"{name} {version} ".encode(), f"{name} {version[:-1]}~ ".encode())
+    bill = json.loads(bill_of_materials.make(another))
+    assert bill["components"][0]["version"] == f"{version[:-1]}~"

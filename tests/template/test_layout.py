@@ -15,6 +15,7 @@ from release import layout_page
 from template import layout
 from template.__main__ import CACHE, FIRMWARE, TEMPLATE
 from template.archive import fetch, load_pins
+from tests.pinned import pinned_only
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -47,6 +48,7 @@ def esp(iso: Path) -> Path:
     return file
 
 
+@pinned_only
 def test_at_most_14_mib(iso: Path) -> None:
     assert iso.stat().st_size <= 14 * 1024 * 1024
 
@@ -92,6 +94,7 @@ def test_every_byte_is_accounted_for(iso: Path) -> None:
     assert end == len(content)
 
 
+@pinned_only
 def test_page_about_the_layout_is_of_this_image(iso: Path) -> None:
     page = layout_page.PAGE.read_text()
     assert layout_page.page(page, iso) == page, "run make layout"
