@@ -14,10 +14,20 @@ def unshare(*kinds: str) -> list[str]:
 
     Where this host gives none, the test that asks is left out.
     """
+    _leave_out()
+    return _words(*kinds)
+
+
+def as_user(number: int) -> list[str]:
+    """Return the words that run a command as a user who has a number alone; or leave the test out, as `unshare` does."""
+    _leave_out()
+    return ["unshare", "--user", f"--map-user={number}", f"--map-group={number}"]
+
+
+def _leave_out() -> None:
     if why_not := _why_not():
         # A container's default capabilities and seccomp profile forbid it.
         pytest.skip(f"{LEFT_OUT} ({why_not}): in a container run it with --privileged")
-    return _words(*kinds)
 
 
 def _words(*kinds: str) -> list[str]:

@@ -4,6 +4,8 @@ import hashlib
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from template import archive
-from template.__main__ import FIRMWARE
+from template.__main__ import CHECKOUT, FIRMWARE
 from template.archive import Pin
 from template.tool import BuildError
+from tests.namespaces import as_user
 from tests.template.own_archive import OTHER, SUITE, Archive, Key, serving, signing_key
 
 
@@ -209,6 +212,17 @@ def test_nothing_of_the_hosts_is_touched(served: Archive, tmp_path: Path) -> Non
     before = sorted((entry.name, entry.stat().st_mtime_ns) for entry in os.scandir(lists))
     get(served, served.publish("firmware", "1.0"), tmp_path / "into")
     assert sorted((entry.name, entry.stat().st_mtime_ns) for entry in os.scandir(lists)) == before
+
+
+def test_user_that_has_a_number_alone(served: Archive, tmp_path: Path) -> None:
+    """As in a container that runs as one: no entry in the list of users, no HOME."""
+    pin = served.publish("firmware", "1.0")
+    code = "import sys; from pathlib import Path; from template import archive; into, mirror, keyring = sys.argv[1:]; "
+    code += f"print(archive.fetch([archive.{pin!r}], Path(into), mirror, Path(keyring))[0].sha256)"
+    words = ["env", "-i", f"PATH={os.environ['PATH']}", f"PYTHONPATH={CHECKOUT}", sys.executable, "-c", code]
+    command = [*as_user(4242), *words, str(tmp_path / "into"), served.mirror, str(served.keyring)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout.splitlines()[-1:]) == (0, [pin.sha256]), result.stderr
 
 
 def test_pins_are_whole() -> None:
