@@ -19,7 +19,7 @@ def unshare(*kinds: str) -> list[str]:
 
 
 def as_user(number: int) -> list[str]:
-    """Return the words that run a command as a user who has a number alone; or leave the test out, as `unshare` does."""
+    """Return the words that run a command as a user who has a number alone; leave the test out as `unshare` does."""
     _leave_out()
     return ["unshare", "--user", f"--map-user={number}", f"--map-group={number}"]
 

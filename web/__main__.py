@@ -45,7 +45,11 @@ def make(template: bytes) -> bytes:
     for line in image.enrolled_hashes(template):
         path, sha256, what = line.split(maxsplit=2)
         rows = "\n".join(image.mok_rows(sha256))
-        hashes.append(f'<code>{path}</code> ({what}), which shows as <code class="hash">{rows}</code>')
+        name = path.rsplit("/", 1)[1]
+        hashes.append(
+            f'<code>{path}</code> ({what}), which shows as <code class="hash" id="{name}">{rows}</code>'
+            f'<button type="button" class="plain copy" data-of="{name}">Copy {name}\'s hash</button>'
+        )
     firmware = [line.split() for line in image.firmware(template)]
     # mtime=0: the same bytes at every build.
     packed = base64.b64encode(gzip.compress(template, 9, mtime=0)).decode("ascii")
@@ -62,6 +66,7 @@ def make(template: bytes) -> bytes:
             template_sha256=data["template_sha256"],
             size=f"{len(template):,}",
             output=cli.OUTPUT,
+            script=image.SCRIPT,
             version=boots_from.__version__,
             hashes="\n".join(hashes),
             firmware="\n".join(

@@ -302,5 +302,5 @@ const BakeRules = (rules) => {
   // What may be shown of a script: without user information.
   const redact = (script, parsed) => script.split(parsed.url).join(parsed.public);
 
-  return { parse, render, redact };
+  return { parse, render, redact, withoutUserinfo };
 };

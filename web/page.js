@@ -97,16 +97,22 @@ const showDigest = (parsed) => {
   pause = mine;
 };
 
+const SECRET = "The image holds the URL's user name and password: keep it to yourself.";
+
 // Check what stands in the field and show it; return it parsed, or null.
 const check = () => {
   const field = element("url");
   showDigest(null);
+  element("take").hidden = element("link").hidden = true;
   try {
     const parsed = rules.parse(field.value);
     const script = rules.redact(rules.render(parsed), parsed);
     element("script").textContent = script.split("\n").filter((line) => line && !line.startsWith("# ")).join("\n");
     const how = `iPXE boots it with ${parsed.scheme.boot}, over ${parsed.scheme.transport}.`;
-    say([how, ...parsed.warnings.map((warning) => `Warning: ${warning}.`)].join("\n"), "good");
+    const secret = parsed.public !== parsed.url;
+    const lines = [how, ...parsed.warnings.map((warning) => `Warning: ${warning}.`)];
+    say([...lines, ...(secret ? [SECRET] : [])].join("\n"), "good");
+    element("link").hidden = secret;
     field.removeAttribute("aria-invalid");
     showDigest(parsed);
     return parsed;
@@ -115,8 +121,56 @@ const check = () => {
     element("script").textContent = "";
     say(field.value ? error.message : "Type the URL that the machine is to boot from.", field.value ? "bad" : "");
     if (field.value) field.setAttribute("aria-invalid", "true");
+    if (error.suggestion) {
+      element("take").textContent = `Take ${rules.withoutUserinfo(error.suggestion)}`;
+      element("take").onclick = () => enter(error.suggestion);
+      element("take").hidden = false;
+    }
     return null;
   }
+};
+
+// Put a URL into the field, as if it were typed there.
+const enter = (url) => {
+  element("url").value = url;
+  element("url").focus();
+  check();
+};
+
+// boots-from.html#url=http://bootserver/boot fills the field, and does nothing else. What a browser may have escaped
+// is exact when the whole of it is, which begins with the scheme's colon or with the "${" of a setting.
+const enterFromFragment = () => {
+  const found = /^#url=(.*)$/s.exec(location.hash);
+  if (!found) return;
+  let url = found[1];
+  try {
+    if (/^(?:[A-Za-z0-9_]+%3A|%24%7B)/i.test(url)) url = decodeURIComponent(url);
+  } catch {
+    // Not escaped as a whole: as it stands.
+  }
+  enter(url);
+};
+
+const copy = async (button) => {
+  const url = `${location.href.split("#")[0]}#url=${encodeURIComponent(element("url").value)}`;
+  const text = button.id === "link" ? url : element(button.dataset.of).textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // From plain http there is no clipboard but by this older way.
+    const area = Object.assign(document.createElement("textarea"), { value: text, className: "offscreen" });
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+    button.focus();
+  }
+  element("copied").textContent = "Copied";
+  button.classList.add("done");
+  setTimeout(() => {
+    element("copied").textContent = "";
+    button.classList.remove("done");
+  }, 2000);
 };
 
 const save = async (event) => {
@@ -139,7 +193,8 @@ const save = async (event) => {
   performance.measure("bake", { start: started });
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   element("sha256").textContent = digest;
-  say(`Saved ${data.output}, which boots from ${parsed.public}`, "good");
+  const secret = parsed.public !== parsed.url;
+  say(`Saved ${data.output}, which boots from ${parsed.public}${secret ? `\n${SECRET}` : ""}`, "good");
 };
 
 for (const scheme of data.schemes.filter((row) => row.boot)) {
@@ -159,7 +214,10 @@ document.addEventListener("DOMContentLoaded", async () => {
   element("url").disabled = element("bake").disabled = false;
   element("url").addEventListener("input", check);
   element("form").addEventListener("submit", save);
+  addEventListener("hashchange", enterFromFragment);
+  for (const button of document.querySelectorAll(".copy")) button.addEventListener("click", () => copy(button));
   check();
   element("url").focus();
+  enterFromFragment();
   performance.mark("ready");
 });

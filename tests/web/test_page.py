@@ -15,10 +15,12 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
 import boots_from
-from boots_from import boot_script, chain_url, image
+import web.__main__
+from boots_from import boot_script, chain_url, cli, image
 from boots_from.errors import UrlError
 from tests.boot import machine, matrix
 from tests.boot.server import BootServer
+from tests.pinned import pinned_only
 from tests.unit.urls import ACCEPTED
 from tests.web.browser import HOST, Open, wait_until, wait_until_ready
 
@@ -153,9 +155,11 @@ def test_shows_verdict_and_script_while_one_types(browser: Chrome) -> None:
     assert browser.find_element(By.ID, "url").get_attribute("aria-invalid") == "true"
     assert script.text == ""
     enter(browser, "http://user:secret@h/x")
-    assert verdict.text == "iPXE boots it with chain, over HTTP."
+    warned = "The image holds the URL's user name and password: keep it to yourself."
+    assert verdict.text == f"iPXE boots it with chain, over HTTP.\n{warned}"
     assert "imgselect" in script.text
-    assert "secret" not in script.text
+    shown = browser.execute_script("return document.body.innerText")
+    assert "secret" not in shown
     wanted = sha256(boots_from.bake("http://user:secret@h/x")).hexdigest()
     wait_until(browser, f"return document.getElementById('sha256').textContent === '{wanted}'")
     enter(browser, "", Keys.ENTER)
@@ -177,16 +181,156 @@ def test_asks_nobody_for_anything(browser: Chrome, page: Path) -> None:
             requests.append(event["params"]["request"]["url"])
     assert [url for url in requests if not url.startswith(("file:///", "blob:", "data:"))] == []
     assert log(browser, "browser") == []
-    policy = re.search(r'Security-Policy" content="([^"]*)"', page.read_text())
-    assert policy
-    assert policy[1].startswith("default-src 'none'; script-src 'sha256-")
-    assert (
-        browser.execute_async_script(
-            "const done = arguments[0]; fetch('https://example.org/').then(() => done('sent'), () => done('refused'))"
-        )
-        == "refused"
-    )
-    log(browser, "browser")  # which holds that refusal now
+
+
+# Every way in which a page can ask a server for something without being left, `url` being what is asked for.
+WAYS = {
+    "fetch": "fetch(url, {mode: 'no-cors'}).catch(() => {})",
+    "XMLHttpRequest": "const asked = new XMLHttpRequest(); asked.open('GET', url); asked.send()",
+    "EventSource": "new EventSource(url)",
+    "image": "new Image().src = url",
+    "script": "document.head.append(Object.assign(document.createElement('script'), {src: url}))",
+    "style": "document.head.append(Object.assign(document.createElement('link'), {rel: 'stylesheet', href: url}))",
+    "frame": "document.body.append(Object.assign(document.createElement('iframe'), {src: url}))",
+    "object": "document.body.append(Object.assign(document.createElement('object'), {data: url}))",
+    "audio": "new Audio(url).load()",
+    "background": "document.body.style.backgroundImage = `url(${url})`",
+    "form": "document.body.append(Object.assign(document.createElement('iframe'), {name: 'answer'}));"
+    "const form = Object.assign(document.createElement('form'), {action: url, target: 'answer'});"
+    "document.body.append(form); form.submit()",
+}
+
+
+def asked_for(opened: Chrome, server: BootServer, seconds: float) -> set[str]:
+    """Try every way; return those of which the server saw something."""
+    server.requests.clear()
+    for number, way in enumerate(WAYS.values()):
+        code = f"const url = 'http://127.0.0.1:{server.port}/way{number}'; try {{ {way} }} catch (error) {{}}"
+        opened.execute_script(code)
+    end = time.monotonic() + seconds
+    while len({request.path for request in server.requests}) < len(WAYS) and time.monotonic() < end:
+        time.sleep(0.1)
+    seen = {request.path for request in server.requests}
+    return {name for number, name in enumerate(WAYS) if f"/way{number}" in seen}
+
+
+def test_policy_lets_nothing_out(open_page: Open, page: Path, boot_server: BootServer, tmp_path: Path) -> None:
+    """A server of the test's own sees nothing; without the policy it sees every way."""
+    opened = open_page(page.as_uri())
+    wait_until_ready(opened)
+    assert asked_for(opened, boot_server, 4) == set()
+    opened.quit()
+    bare = tmp_path / "bare.html"
+    content, count = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
+    assert count == 1
+    bare.write_text(content)
+    opened = open_page(bare.as_uri())
+    wait_until_ready(opened)
+    assert asked_for(opened, boot_server, 20) == set(WAYS)
+    opened.quit()
+
+
+@pytest.mark.parametrize("by", ["click", "keyboard"])
+def test_did_you_mean_is_a_button_that_takes_it(browser: Chrome, by: str) -> None:
+    field, take = browser.find_element(By.ID, "url"), browser.find_element(By.ID, "take")
+    enter(browser, "htpp://user:hunter2@h/x")
+    assert take.text == "Take http://h/x"
+    if by == "click":
+        take.click()
+    else:
+        field.send_keys(Keys.TAB)
+        assert browser.switch_to.active_element == browser.find_element(By.ID, "bake")
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+        assert browser.switch_to.active_element == take
+        take.send_keys(Keys.ENTER)
+    assert field.get_attribute("value") == "http://user:hunter2@h/x"
+    assert browser.switch_to.active_element == field
+    assert not take.is_displayed()
+    assert "iPXE boots it with chain" in browser.find_element(By.ID, "verdict").text
+    enter(browser, "http://h:0/")
+    assert not take.is_displayed()
+
+
+FRAGMENTS = {
+    "http://bootserver/boot": "http://bootserver/boot",
+    "http://h/a%20b?mac=${net0/mac}&x=1#y": "http://h/a%20b?mac=${net0/mac}&x=1#y",
+    "http%3A%2F%2Fh%2Fa%2520b%3Fm%3D%24%7Bmac%7D": "http://h/a%20b?m=${mac}",
+    "%24%7Bfilename%7D": "${filename}",
+    "http%3A%2F%2Fh/%zz": "http%3A%2F%2Fh/%zz",
+    "<img src=x onerror=alert(1)>": "%3Cimg%20src=x%20onerror=alert(1)%3E",
+    "javascript:alert(1)": "javascript:alert(1)",
+    "x" * 20000: "x" * 20000,
+}
+
+
+@pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda text: text[:30])
+def test_link_fills_the_field_and_does_nothing_else(
+    browser: Chrome, page: Path, downloads: Path, fragment: str
+) -> None:
+    log(browser, "browser")
+    for load in (f"location.hash = {json.dumps('#url=' + fragment)}", "location.reload()"):
+        enter(browser, "")
+        browser.execute_script(load)
+        wait_until_ready(browser)
+        wait_until(browser, "return document.getElementById('url').value !== ''")
+        assert browser.find_element(By.ID, "url").get_attribute("value") == FRAGMENTS[fragment]
+        assert browser.find_elements(By.CSS_SELECTOR, "img, iframe") == []
+        assert log(browser, "browser") == []
+        assert browser.title.startswith("boots-from")
+    time.sleep(0.5)
+    assert list(downloads.iterdir()) == []
+    browser.execute_script("history.replaceState(null, '', location.href.split('#')[0])")
+
+
+COPIES = ("sha256", "dd", "script", "template-sha256", "grubx64.efi", "grubaa64.efi")
+
+
+@pytest.mark.parametrize("place", ["disk", "plain http"])
+def test_what_can_be_copied_has_a_button(open_page: Open, page: Path, boot_server: BootServer, place: str) -> None:
+    boot_server.files["/boots-from.html"] = page.read_bytes()
+    address = page.as_uri() if place == "disk" else f"http://{HOST}:{boot_server.port}/boots-from.html"
+    opened = open_page(address)
+    wait_until_ready(opened)
+    url = "http://bootserver/boot?a=<1>&mac=${net0/mac}"
+    enter(opened, url)
+    wait_until(opened, "return document.getElementById('sha256').textContent.length === 64")
+    assert {button.get_attribute("data-of") for button in opened.find_elements(By.CSS_SELECTOR, ".copy")} - {None} == {
+        *COPIES
+    }
+    for name in (*COPIES, "link"):
+        selector = "#link" if name == "link" else f'.copy[data-of="{name}"]'
+        opened.find_element(By.CSS_SELECTOR, selector).send_keys(Keys.ENTER)
+        wait_until(opened, "return document.getElementById('copied').textContent === 'Copied'")
+        # What is pasted into the field is what was copied.
+        field = opened.find_element(By.ID, "url")
+        opened.execute_script("document.getElementById('copied').textContent = ''")
+        before = opened.execute_script("return arguments[0] && arguments[0].textContent", element_of(opened, name))
+        field.clear()
+        field.send_keys(Keys.CONTROL, "v")
+        pasted = field.get_attribute("value") or ""
+        if name == "link":
+            opened.get("about:blank")
+            opened.get(pasted)
+            wait_until_ready(opened)
+            assert opened.find_element(By.ID, "url").get_attribute("value") == url
+        else:
+            assert pasted == before.replace("\n", " ")
+            assert pasted
+        enter(opened, url)
+    enter(opened, "http://user:hunter2@h/x")
+    assert not opened.find_element(By.ID, "link").is_displayed()
+    opened.quit()
+
+
+def element_of(opened: Chrome, name: str) -> object:
+    return opened.execute_script("return document.getElementById(arguments[0])", name)
+
+
+def test_every_text_names_the_output_of_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "OUTPUT", "fork.img")
+    content = web.__main__.make(image.read_template()).decode()
+    assert "boots-from.iso" not in content
+    assert "sudo dd if=fork.img of=/dev/sdX" in content
 
 
 def test_own_sha256_where_the_browser_has_none(browser: Chrome) -> None:
@@ -240,19 +384,29 @@ def test_keyboard_and_screen_reader(browser: Chrome) -> None:
     """What can be reached has a name, in the order in which it stands; the verdict is announced."""
     enter(browser, "http://bootserver/boot")
     reached = []
-    for _ in range(3):
+    for _ in range(10):
         active = browser.switch_to.active_element
         reached.append((active.aria_role, active.accessible_name))
         active.send_keys(Keys.TAB)
-    assert reached[:2] == [("textbox", "URL to boot from"), ("button", "Save boots-from.iso")]
-    assert reached[2][1] == "The script inside"
+    assert reached == [
+        ("textbox", "URL to boot from"),
+        ("button", "Save boots-from.iso"),
+        ("button", "Copy a link to this page with this URL"),
+        ("button", "Copy the SHA-256"),
+        ("button", "Copy grubx64.efi's hash"),
+        ("button", "Copy grubaa64.efi's hash"),
+        ("button", "Copy the dd command"),
+        (reached[7][0], "The script inside"),
+        ("button", "Copy the script"),
+        ("button", "Copy the template's SHA-256"),
+    ]
     assert browser.find_element(By.ID, "verdict").aria_role == "status"
     levels = [int(heading.tag_name[1]) for heading in browser.find_elements(By.CSS_SELECTOR, "h1, h2, h3")]
     assert levels[0] == 1
     assert set(levels[1:]) == {2}
 
 
-@pytest.mark.parametrize("width", [360, 1024, 1920])
+@pytest.mark.parametrize("width", [360, 768, 1024, 1920])
 def test_fits_every_width(browser: Chrome, width: int) -> None:
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
@@ -264,8 +418,7 @@ def test_fits_every_width(browser: Chrome, width: int) -> None:
     assert browser.execute_script("return document.getElementById('saved-title').getBoundingClientRect().top") == top
 
 
+@pinned_only
 def test_is_under_14_mb_and_the_same_each_time(page: Path) -> None:
-    import web.__main__
-
     assert page.stat().st_size < 14_000_000
     assert page.read_bytes() == web.__main__.make(image.read_template())
