@@ -111,7 +111,7 @@ const check = () => {
     const how = `iPXE boots it with ${parsed.scheme.boot}, over ${parsed.scheme.transport}.`;
     const secret = parsed.public !== parsed.url;
     const lines = [how, ...parsed.warnings.map((warning) => `Warning: ${warning}.`)];
-    say([...lines, ...(secret ? [SECRET] : [])].join("\n"), "good");
+    say([...lines, ...(secret ? [SECRET] : [])].join("\n"), parsed.warnings.length ? "warned" : "good");
     element("link").hidden = secret;
     field.removeAttribute("aria-invalid");
     showDigest(parsed);

@@ -179,7 +179,7 @@ def test_any_text_is_taken_or_refused_in_one_ascii_line(text: str) -> None:
 
 # Letters that stand in no message, what means something in a URL, and what is no ASCII.
 _SECRETS = st.text(st.sampled_from([*"QXZ0158", *"#?/@:%&=[]", "\u0436", "\u00e9", "\U0001f600"]), max_size=12)
-_HOSTILE = st.builds(
+HOSTILE = st.builds(
     lambda head, user, password, rest: (f"{head}{user}:{password}@{rest}", f"{user}:{password}"),
     st.sampled_from(
         ["http://", "https://", "tftp://", "nfs://", "HTTP://", "htpp://", "http:/", "http:", "", "//", "iscsi:", "ftp://"]
@@ -195,7 +195,7 @@ def pieces(secret: str) -> set[str]:
     return found | {quote(character) for character in secret if not character.isascii()}
 
 
-@given(_HOSTILE)
+@given(HOSTILE)
 @settings(max_examples=2000)
 def test_nothing_shows_user_information(case: tuple[str, str]) -> None:
     """Neither a message nor a line of the script, but for the one that boots."""

@@ -21,6 +21,7 @@ from boots_from.errors import UrlError
 from tests.boot import machine, matrix
 from tests.boot.server import BootServer
 from tests.pinned import pinned_only
+from tests.unit.test_chain_url import HOSTILE
 from tests.unit.urls import ACCEPTED
 from tests.web.browser import HOST, Open, wait_until, wait_until_ready
 
@@ -41,7 +42,9 @@ def damaged(draw: st.DrawFn) -> str:
     return url
 
 
-URLS = st.one_of(ACCEPTED, damaged(), damaged(), st.text("htps:/.[]@0a:e", max_size=12))
+URLS = st.one_of(
+    ACCEPTED, damaged(), damaged(), HOSTILE.map(lambda case: case[0]), st.text("htps:/.[]@0a:e", max_size=12)
+)
 WRITTEN = (
     "", " http://h/", "http://h/ ", "http://h/a b", "h/x", "h:80/x", "user:pw@h/x", "//h/x", "http:/h/x", "http:h", "htp://h/",
     "ftp://h/x", "fcp:1:2", "http://", "http://h:0/", "http://h:65536/", "http://h:/", "http://a:b:c/", "http://[::1/",
@@ -162,6 +165,15 @@ def test_shows_verdict_and_script_while_one_types(browser: Chrome) -> None:
     assert "secret" not in shown
     wanted = sha256(boots_from.bake("http://user:secret@h/x")).hexdigest()
     wait_until(browser, f"return document.getElementById('sha256').textContent === '{wanted}'")
+    for url in (
+        "http://user:secret#x@h/",
+        "htpp://user:secret@h/",
+        "http://user:80/secret@h/",
+        "http://user:se@cret@h/",
+    ):
+        enter(browser, url)
+        shown = browser.execute_script("return document.body.innerText")
+        assert "cret" not in shown
     enter(browser, "", Keys.ENTER)
     assert verdict.text == chain_url.MESSAGES["empty"].format(example="http://bootserver/boot")
 
