@@ -265,10 +265,10 @@ EXPORT {{
         # It starts without its export, too.
         assert "No export entries" not in log.read_text()
 
-    def iscsi(self, address: str, disk: Path) -> None:
-        """Serve a disk image as LUN 1 of the target IQN (LUN 0 is tgt's controller)."""
+    def iscsi(self, address: str, disk: Path, target: str = IQN) -> None:
+        """Serve a disk image as LUN 1 of the target (LUN 0 is tgt's controller)."""
         self._start_unpacked("usr/sbin/tgtd", "-f", "--iscsi", f"portal={address}:3260", name="tgtd")
-        self._tgtadm("--mode=target", "--op=new", "--tid=1", f"--targetname={IQN}")
+        self._tgtadm("--mode=target", "--op=new", "--tid=1", f"--targetname={target}")
         self._tgtadm("--mode=logicalunit", "--op=new", "--tid=1", "--lun=1", f"--backing-store={disk}")
         self._tgtadm("--mode=target", "--op=bind", "--tid=1", "--initiator-address=ALL")
 

@@ -1,0 +1,119 @@
+"""What is refused, iPXE itself can't boot from, or takes for something else than is written; it is asked here.
+
+Not asked: ib_srp (there is no InfiniBand in QEMU; its rows are from https://ipxe.org/sanuri), DEL (0x7f: iPXE
+sends it as %7F; nobody means it), spaces and control characters that would be another word or line of the script.
+"""
+
+import re
+import secrets
+import socket
+from pathlib import Path
+
+import pytest
+
+from boots_from import chain_url, image
+from boots_from.errors import UrlError
+from tests.boot.conftest import Boot
+from tests.boot.lan import IQN, Lan
+from tests.boot.machine import BIOS, HOST, SCSI_CD, Firmware, Machine
+from tests.boot.server import BootServer
+from tests.boot.test_transports import lun
+
+# Refused: without a scheme it is a path to iPXE, beside the script (UEFI) or on DHCP's TFTP server (BIOS).
+PATHS = ("//{http}/x", "{http}/x", "<http://{http}/x>", "'http://{http}/x'", '"http://{http}/x"')
+# Refused: iPXE does not get anything. `{http}` is a server's address and port, `{tcp}` a port that nothing listens on.
+NEVER = (
+    "http:/{http}/x", "http:{http}/x", "htpp://{http}/x", "ftp://{http}/x", "fcp:50:00:00:00:00:00:00:01:0",
+    "http://[::1/x", "http://" + HOST + ":/x", "http://" + HOST + ":0/x", "http://" + HOST + ":0{port}/x",
+    "tftp://" + HOST, "nfs://" + HOST, "nfs://" + HOST + "/", "nfs://" + HOST + "/d/",
+    "iscsi:" + HOST, "iscsi:" + HOST + "::{tcp}:1", "iscsi://" + HOST + ":{tcp}/x", "iscsi:" + HOST + "::{tcp}:xyz:x",
+    "iscsi:" + HOST + "::{tcp}:0x1:x", "iscsi:" + HOST + "::{tcp}:1-0-0-0-0:x", "aoe:0.1", "aoe:e0", "aoe:ex.y",
+)  # fmt: skip
+# Refused: iPXE goes to another port, or asks for another path, than is written.
+ELSEWHERE = (
+    "http://" + HOST + ":{more}/x", "http://" + HOST + ":{port}o/x", "http://" + HOST + ":{hex}/x",
+    "http://" + HOST + ":0{octal}/x", "http://{http}/\u00fc",
+)  # fmt: skip
+# Taken: iPXE gets it.
+TAKEN = (
+    "http://{http}/x", "HTTP://{http}/x", "http://user:pass@{http}/x", "http://{http}/x#dropped", "http://{http}/x?a={{mac}}",
+    "http://012.0.2.2:{port}/x", "http://%31%30.0.2.2:{port}/x", "http://${{next-server}}:{port}/x",
+)  # fmt: skip
+# Taken: iPXE tries to connect.
+TRIED = (
+    "iscsi:" + HOST + "::{tcp}::iqn.target", "iscsi:" + HOST + ":7:{tcp}:1:x", "iscsi:" + HOST + "::{tcp}:00001:x",
+    "iscsi:" + HOST + "::{tcp}:1-0:eui.0", "ISCSI:" + HOST + "::{tcp}:1:x", "iscsi:" + HOST + "::{tcp}:1:x#dropped",
+)  # fmt: skip
+
+
+def refuses(url: str) -> bool:
+    try:
+        chain_url.parse(url)
+    except UrlError:
+        return True
+    return False
+
+
+def test_ipxe_does_with_each_url_what_is_said_of_it(
+    firmware: Firmware, boot_server: BootServer, tmp_path: Path
+) -> None:
+    boot_server.files["/x"] = b"#!ipxe\n"
+    port = boot_server.port
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        tcp = closed.getsockname()[1]
+        values = {"http": f"{HOST}:{port}", "port": port, "more": port + 65536, "hex": hex(port), "octal": f"{port:o}"}
+        urls = {form: form.format(tcp=tcp, **values) for form in (*TAKEN, *ELSEWHERE, *TRIED, *NEVER, *PATHS)}
+        files: list[str] = []
+        disks: list[str] = []
+        for number, url in enumerate(urls.values()):
+            is_disk = re.match("iscsi|aoe|fcp", url, re.IGNORECASE)
+            command = "sanhook" if is_disk else f"imgfetch --name f{number} --timeout 3000"
+            (disks if is_disk else files).append(f"{command} {url} && echo =={number} 0 || echo =={number} ${{errno}}")
+        lines = ["#!ipxe", "dhcp", "set san-retries 0", *files, *disks, "echo ==all", "shell", ""]
+        script = "\n".join(lines).encode()
+        iso = tmp_path / "boots-from.iso"
+        iso.write_bytes(image.fill(image.read_template(), script))
+        with Machine(firmware, SCSI_CD.arguments(iso), tmp_path, f"urls-{firmware.name}") as running:
+            running.wait_for("==all", 180, may_fail=True)
+            said = dict(re.findall(r"^==(\d+) (\S+)", running.console, re.MULTILINE))
+    errors = {form: int(said[str(number)], 16) for number, form in enumerate(urls)}
+    asked = {request.path for request in boot_server.requests}
+    assert {form: errors[form] for form in NEVER if errors[form] == 0 or not refuses(urls[form])} == {}
+    assert asked == {"/x", "/x?a={mac}", "/%FFFFFFC3%FFFFFFBC"}
+    assert [form for form in (*PATHS, *ELSEWHERE) if not refuses(urls[form])] == []
+    assert [form for form in ELSEWHERE if errors[form] != 0] == ["http://{http}/\u00fc"]
+    assert {form: errors[form] for form in TAKEN if errors[form] != 0 or refuses(urls[form])} == {}
+    # EINVAL (0x1c), ENOTSUP (0x3c): iPXE did not even try. ECONNRESET (0x0f): it did.
+    attached = [form for form in NEVER if form.startswith(("iscsi", "aoe", "fcp"))]
+    assert {errors[form] >> 24 for form in attached} == {0x1C, 0x3C}
+    assert {errors[form] >> 24 for form in TRIED} == {0x0F}
+    assert [form for form in TRIED if refuses(urls[form])] == []
+
+
+@pytest.mark.parametrize("target", ["iqn.target", "disk"])
+def test_iscsi_target_of_any_name(lan: Lan, boot: Boot, tmp_path: Path, target: str) -> None:
+    lan.segment()
+    lan.iscsi("10.0.0.1", lun(lan, tmp_path), target)
+    boot(f"iscsi:bty-server:::1:{target}").wait_for("the disk has booted", 120)
+
+
+@pytest.mark.parametrize("url", ["${filename}", "${net0/filename}?mac=${mac}", "${root-path}"])
+def test_url_that_dhcp_gives(lan: Lan, boot: Boot, tmp_path: Path, url: str) -> None:
+    nonce = secrets.token_hex(8)
+    named = ("--dhcp-boot=http://bty-server/given", f"--dhcp-option=option:root-path,iscsi:bty-server:::1:{IQN}")
+    lan.segment(options=named)
+    (lan.www / "given").write_text(f"#!ipxe\necho {nonce}\nsleep 600\n")
+    disk = lun(lan, tmp_path)
+    lan.iscsi("10.0.0.1", disk)
+    boot(url).wait_for("the disk has booted" if "root" in url else nonce, 120)
+
+
+@pytest.mark.parametrize("firmware", [BIOS], ids=lambda firmware: firmware.name)
+def test_tftp_server_that_knows_what_a_directory_means(lan: Lan, boot: Boot, firmware: Firmware) -> None:
+    """iPXE asks for it, as it stands: dnsmasq has no such file, and says so."""
+    lan.segment()
+    booted = boot("tftp://bty-server/folder/")
+    assert "could NOT boot" in booted.shows_shell(60)
+    (log,) = lan.work.glob("dnsmasq0*")
+    assert re.search(r"folder/? not found|cannot read .*folder", log.read_text()), log.read_text()
