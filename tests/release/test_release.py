@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,9 +17,10 @@ from boots_from import image
 from release import bill_of_materials, bump
 from release.__main__ import BILL, PREBAKED, PREBAKED_URL, SUMS
 from template import archive, layout
-from template.__main__ import CACHE, CHECKOUT, FIRMWARE, TEMPLATE, build
+from template.__main__ import CACHE, FIRMWARE, TEMPLATE, build
 from template.archive import Package, load_pins
 from template.tool import BuildError
+from tests import checkout
 from tests.pinned import pinned_only
 
 VERSION = boots_from.__version__
@@ -28,12 +28,7 @@ VERSION = boots_from.__version__
 
 def make(place: Path, umask: int, zone: str) -> Path:
     """Make a release from nothing but the files under version control, and the packages; return its directory."""
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, check=True, capture_output=True, text=True)
-    for name in tracked.stdout.rstrip("\0").split("\0"):
-        copy = place / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(CHECKOUT / name, copy)
-    shutil.copytree(CACHE, place / "build/packages", ignore=shutil.ignore_patterns("apt"))
+    checkout.copy(place, packages=True)
     env = {**os.environ, "PYTHONPATH": str(place / "src"), "TZ": zone}
     for module in ("template", "release"):
         subprocess.run([sys.executable, "-m", module], cwd=place, env=env, umask=umask, check=True)

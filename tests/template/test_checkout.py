@@ -1,15 +1,14 @@
 """make iso where something of the host is missing: it works, or one line says what is wrong."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 import boots_from
-from template.__main__ import CACHE, CHECKOUT
-from tests.namespaces import unshare
+from tests import checkout as checkouts
+from tests.namespaces import as_user, unshare
 
 URL = "http://bootserver/boot"
 
@@ -17,13 +16,7 @@ URL = "http://bootserver/boot"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Return a fresh one, beside which Debian's packages are here already."""
-    place = tmp_path / "checkout"
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, check=True, capture_output=True, text=True)
-    for name in tracked.stdout.rstrip("\0").split("\0"):
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(CHECKOUT / name, place / name)
-    shutil.copytree(CACHE, place / "build/packages", ignore=shutil.ignore_patterns("apt"))
-    return place
+    return checkouts.copy(tmp_path / "checkout", packages=True)
 
 
 def make_iso(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -32,7 +25,7 @@ def make_iso(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_user_that_has_a_number_alone_and_no_home(checkout: Path) -> None:
-    result = make_iso(checkout, "unshare", "--user", "--map-user=4242", "--map-group=4242")
+    result = make_iso(checkout, *as_user(4242))
     assert result.returncode == 0, result.stderr
     assert (checkout / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 

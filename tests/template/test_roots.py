@@ -10,6 +10,7 @@ import pytest
 
 from template import archive
 from template.__main__ import CACHE, CHECKOUT, FIRMWARE, TEMPLATE
+from tests import checkout
 from tests.namespaces import unshare
 from tests.template.own_archive import serving, signing_key
 
@@ -36,25 +37,21 @@ class Root:
     def checkout(self, owner: int = 0) -> str:
         """Put the files under version control into it; return where they lie."""
         name = f"/srv/checkout-{owner}"
-        tracked = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, check=True, capture_output=True, text=True)
-        for file in tracked.stdout.rstrip("\0").split("\0"):
-            copy = self.place / name[1:] / file
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(CHECKOUT / file, copy)
-        subprocess.run(["chown", "-R", f"{owner}:{owner}", self.place / name[1:]], check=True)
+        place = checkout.copy(self.place / name[1:])
+        subprocess.run(["chown", "-R", f"{owner}:{owner}", place], check=True)
         return name
 
-    def run(self, checkout: str, command: str, *before: str) -> subprocess.CompletedProcess[str]:
+    def run(self, place: str, command: str, *before: str) -> subprocess.CompletedProcess[str]:
         """Run a shell command in a checkout, by the words `before` it; with the host's network."""
         shutil.copy("/etc/resolv.conf", self.place / "etc/resolv.conf")
         mount = 'mount -t proc proc "$0/proc" && root=$0 && exec chroot "$root" "$@"'
         inside = [*before, "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "sh", "-c"]
         words = [*unshare("mount", "pid"), "--fork", "sh", "-ec", mount, str(self.place), *inside]
-        return subprocess.run([*words, f"cd {checkout} && {command}"], capture_output=True, text=True, check=False)
+        return subprocess.run([*words, f"cd {place} && {command}"], capture_output=True, text=True, check=False)
 
-    def image(self, checkout: str) -> str:
+    def image(self, place: str) -> str:
         """Return the SHA-256 of the template that was made in a checkout."""
-        file = self.place / checkout[1:] / TEMPLATE.relative_to(CHECKOUT)
+        file = self.place / place[1:] / TEMPLATE.relative_to(CHECKOUT)
         return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
@@ -73,10 +70,10 @@ def test_the_same_image_as_root_as_a_user_and_in_a_container(root: Root) -> None
         1: ["setpriv", f"--bounding-set={CONTAINER}", "--inh-caps=-all"],
     }
     for owner, before in ways.items():
-        checkout = root.checkout(owner)
-        result = root.run(checkout, f"make iso URL={URL}", *before)
+        place = root.checkout(owner)
+        result = root.run(place, f"make iso URL={URL}", *before)
         assert result.returncode == 0, result.stdout + result.stderr
-        assert root.image(checkout) == wanted
+        assert root.image(place) == wanted
 
 
 def test_mirror_named_where_apt_knows_another_distribution(root: Root, tmp_path: Path) -> None:
@@ -84,8 +81,8 @@ def test_mirror_named_where_apt_knows_another_distribution(root: Root, tmp_path:
     debs: dict[str, list[Path]] = {}
     for package in archive.fetch(archive.load_pins(FIRMWARE), CACHE):
         debs.setdefault(package.suite, []).append(package.deb)
-    checkout = root.checkout(2)
-    root.run(checkout, "template/install-tools venv && template/install-tools iso")
+    place = root.checkout(2)
+    root.run(place, "template/install-tools venv && template/install-tools iso")
     home = tmp_path / "gnupg"
     home.mkdir()
     with signing_key(home) as key, serving(tmp_path / "archive", key) as served:
@@ -93,12 +90,12 @@ def test_mirror_named_where_apt_knows_another_distribution(root: Root, tmp_path:
             served.put(suite, *debs.get(suite, []))
         shutil.copy(key.keyring, root.place / "usr/share/keyrings/debian-archive-keyring.gpg")
         (root.place / "etc/apt/sources.list").write_text(f"deb {served.mirror} noble main\n")
-        refused = root.run(checkout, f"make iso URL={URL}")
+        refused = root.run(place, f"make iso URL={URL}")
         assert refused.returncode == 2
         assert (
             "template: apt on this host names no Debian mirror: name one, as in "
             "make iso URL=... DEBIAN_MIRROR=http://MIRROR/debian, or build in a Debian container\n"
         ) in refused.stderr
-        result = root.run(checkout, f"make iso URL={URL} DEBIAN_MIRROR={served.mirror}")
+        result = root.run(place, f"make iso URL={URL} DEBIAN_MIRROR={served.mirror}")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert root.image(checkout) == hashlib.sha256(TEMPLATE.read_bytes()).hexdigest()
+    assert root.image(place) == hashlib.sha256(TEMPLATE.read_bytes()).hexdigest()
