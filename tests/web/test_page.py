@@ -222,7 +222,7 @@ def asked_for(opened: Chrome, server: BootServer, seconds: float) -> set[str]:
     end = time.monotonic() + seconds
     while len({request.path for request in server.requests}) < len(WAYS) and time.monotonic() < end:
         time.sleep(0.1)
-    seen = {request.path for request in server.requests}
+    seen = {request.path.partition("?")[0] for request in server.requests}
     return {name for number, name in enumerate(WAYS) if f"/way{number}" in seen}
 
 
