@@ -11,6 +11,9 @@ export BOOTS_FROM_URL = $(value URL)
 # For hosts whose apt knows no Debian: see template/archive.py.
 export DEBIAN_MIRROR
 
+# Debian's users have no sbin on their PATH, where dnsmasq and the partition tools are.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 TEMPLATE := src/boots_from/template.iso
 OUTPUT := $(shell sed -n 's/^OUTPUT = "\(.*\)"$$/\1/p' src/boots_from/cli.py)
 PYTHON := .venv/bin/python

@@ -31,7 +31,8 @@ def _leave_out() -> None:
 
 
 def _words(*kinds: str) -> list[str]:
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    # --map-auto: rpcbind becomes another user, which takes more users than one. See newuidmap(1), subuid(5).
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user", "--map-auto"]
     return ["unshare", *user, *(f"--{kind}" for kind in kinds)]
 
 

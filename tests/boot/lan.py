@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from dataclasses import replace
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 import boots_from
 from tests import debs
-from tests.boot.machine import AHCI_CD, UEFI, Firmware, Machine, Medium
+from tests.boot.machine import AHCI_CD, CHECKOUT, UEFI, Firmware, Machine, Medium
 from tests.namespaces import unshare
 
 IQN = "iqn.2004-01.example.boots-from:disk"
@@ -70,6 +71,7 @@ class Lan:
         self.cards: list[str] = []  # QEMU's arguments for the machine's network cards
         self.links_down: list[str] = []  # QEMU's names of the cards that are unplugged
         self._servers: list[Process] = []
+        self._export: tempfile.TemporaryDirectory[str] | None = None  # what NFS exports
         # Its own /run and /etc: servers' sockets and locks have fixed places, and a bare host lacks what they want.
         script = "ip link set lo up && mount -t tmpfs none /run && mount --bind $0 /etc && echo ready"
         holder = [*unshare("net", "mount"), "sh", "-c", f"{script} && exec sleep infinity", str(self._etc())]
@@ -236,8 +238,14 @@ http {{
         certificate.private_key_and_cert_chain_pem.write_to_path(file)
         return f"listen 443 ssl; listen [::]:443 ssl; ssl_certificate {file}; ssl_certificate_key {file};"
 
-    def nfs(self, export: Path) -> None:
-        """Export a directory over NFS v3, under its own path."""
+    def nfs(self) -> Path:
+        """Export a directory over NFS v3, under its own path; return it, still empty.
+
+        It is below the checkout: the server knows files by handles, which Debian 13's /tmp, a tmpfs, has none of.
+        """
+        self._export = tempfile.TemporaryDirectory(prefix="nfs-", dir=CHECKOUT / "build")
+        export = Path(self._export.name)
+        export.chmod(0o755)
         config = self.work / "ganesha.conf"
         plugins = next(self._programs.rglob("libfsalvfs.so")).parent
         config.write_text(f"""\
@@ -264,6 +272,7 @@ EXPORT {{
         server.wait_for("NFS SERVER INITIALIZED")
         # It starts without its export, too.
         assert "No export entries" not in log.read_text()
+        return export
 
     def iscsi(self, address: str, disk: Path, target: str = IQN) -> None:
         """Serve a disk image as LUN 1 of the target (LUN 0 is tgt's controller)."""
@@ -308,6 +317,8 @@ EXPORT {{
         self._holder.wait()
         assert self._holder.stdout is not None
         self._holder.stdout.close()
+        if self._export:
+            self._export.cleanup()
 
 
 # EFI_SIGNATURE_LISTs with one X.509 certificate each (UEFI 2.10, section 32.4.1).

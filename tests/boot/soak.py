@@ -11,6 +11,7 @@ from tests.boot.lan import Lan
 from tests.boot.machine import BIOS, UEFI, Firmware
 
 RUNS = ((BIOS, "http", 20), (UEFI, "http", 20), (BIOS, "nfs", 10), (UEFI, "nfs", 10))
+SCRIPT = "#!ipxe\necho the server's script runs\nsleep 600\n"
 
 
 def boot(firmware: Firmware, transport: str, number: int) -> float:
@@ -19,13 +20,14 @@ def boot(firmware: Firmware, transport: str, number: int) -> float:
         work = Path(name)
         with Lan(work, debs.unpack(machine.SERVERS)) as lan:
             lan.segment()
-            (lan.www / "boot").write_text("#!ipxe\necho the server's script runs\nsleep 600\n")
+            (lan.www / "boot").write_text(SCRIPT)
             if transport == "http":
                 lan.http()
                 url = "http://bty-server/boot"
             else:
-                lan.nfs(lan.www)
-                url = f"nfs://bty-server{lan.www}/boot"
+                export = lan.nfs()
+                (export / "boot").write_text(SCRIPT)
+                url = f"nfs://bty-server{export}/boot"
             with lan.machine(firmware, url, f"soak-{firmware.name}-{transport}-{number}") as booted:
                 return booted.wait_for("the server's script runs", firmware.seconds)
 

@@ -57,9 +57,8 @@ def test_tftp(lan: Lan, boot: Boot) -> None:
 
 def test_nfs(lan: Lan, boot: Boot) -> None:
     lan.segment()
-    nonce = serve(lan.www)
-    lan.nfs(lan.www)
-    second_stage(boot(f"nfs://bty-server{lan.www}/boot"), nonce)
+    export = lan.nfs()
+    second_stage(boot(f"nfs://bty-server{export}/boot"), serve(export))
 
 
 @pytest.fixture(scope="session")
