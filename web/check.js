@@ -112,8 +112,10 @@ const BakeRules = (rules) => {
     throw refusal("no scheme", 0, { url: withoutUserinfo(fixed) }, fixed);
   };
 
-  const checkSetting = (scheme, rest, hidden) =>
-    pattern(`^${rules.address}`).test(rest) && !hidden ? [message("address", 0, { url: `http://${rest}` })] : [];
+  const checkSetting = (scheme, rest, hidden) => {
+    const isAddress = pattern(`^${rules.address}`).test(rest) && !hidden;
+    return { warnings: isAddress ? [message("address", 0, { url: `http://${rest}` })] : [] };
+  };
 
   const isPort = (text) => hasSetting(text) || (/^[1-9][0-9]{0,4}$/.test(text) && text <= 65535);
 
@@ -193,7 +195,9 @@ const BakeRules = (rules) => {
       const given = Object.keys(parts).filter((what) => parts[what]);
       warnings.push(...given.map((what) => message("ignores", 0, { protocol, what })));
     }
-    return warnings;
+    const fileStart = start + hostPort.length + 1;
+    const file = scheme.name === "tftp" ? rest.slice(fileStart, fileStart + path.length - 1) : "";
+    return { host, file, warnings };
   };
 
   // Split at colons outside [...] and ${...}.
@@ -232,7 +236,7 @@ const BakeRules = (rules) => {
     here += lun.length + 1;
     if (!target) throw refusal("missing", here, { fields: "target", how: scheme.how });
     if (!hasSetting(target) && !whole(rules.iscsi_target, target)) warnings.push(message("target", here));
-    return warnings;
+    return { host: server, warnings };
   };
 
   const checkAoe = (scheme, rest) => {
@@ -241,7 +245,7 @@ const BakeRules = (rules) => {
     if (!known && !hasSetting(rest)) {
       throw refusal("bad AoE", "aoe:".length, { form: scheme.form, example: scheme.example });
     }
-    return [];
+    return {};
   };
 
   const checkIbSrp = (scheme, rest, hidden) => {
@@ -261,12 +265,12 @@ const BakeRules = (rules) => {
       }
       here += text.length + 1;
     });
-    return [];
+    return {};
   };
 
   const checks = { "": checkSetting, iscsi: checkIscsi, aoe: checkAoe, ib_srp: checkIbSrp };
 
-  // Return { url, scheme, public, warnings }; throw UrlError if iPXE could not boot from it.
+  // Return { url, scheme, public, warnings, host, file }; throw UrlError if iPXE could not boot from it.
   const parse = (url) => {
     if (!url) throw refusal("empty");
     refuseUnsafeCharacters(url);
@@ -277,30 +281,42 @@ const BakeRules = (rules) => {
     if (fragment >= 0) warnings.push(message("fragment dropped", 0, { number: fragment + 1 }));
     const hidden = url.lastIndexOf("@") + 1;
     const check = checks[scheme.name] || checkAuthority;
-    warnings.push(...check(scheme, url.slice(start, fragment < 0 ? undefined : fragment), hidden));
+    const parts = check(scheme, url.slice(start, fragment < 0 ? undefined : fragment), hidden);
+    warnings.push(...(parts.warnings || []));
     const shownUrl = withoutUserinfo(url);
     if (shownUrl !== url && !isUserinfo(url)) warnings.push(message("path at", hidden - 1));
-    return { url, scheme, public: shownUrl, warnings: [...warnings, ...slips(url)] };
+    warnings.push(...slips(url));
+    return { url, scheme, public: shownUrl, warnings, host: parts.host || "", file: parts.file || "" };
   };
 
   // Return the script; throw UrlError if it is longer than the slot.
   const render = (parsed) => {
-    const name = parsed.public;
-    const shown = name.length <= rules.shown ? name : name.slice(0, rules.shown - 3) + "...";
-    const literal6 = name.includes("//[") || name.startsWith("iscsi:[");
-    const kind = `${parsed.scheme.boot} ${literal6 ? "IPv6" : "IPv4"} ${parsed.scheme.name === "https" ? "https" : "plain"}`;
-    // In one pass, so that nothing in the URL is taken for a place to fill in.
-    const script = rules.scripts[kind].replace(/\u0001|\u0002/g, (place) => (place === "\u0001" ? shown : parsed.url));
-    const over = script.length - rules.slot_size;
-    if (over > 0) {
-      const length = parsed.url.length;
-      throw new UrlError(message("too long", 0, { length, over, limit: length - over }));
+    const { url, scheme, public: name, host, file } = parsed;
+    const [boot, then] = rules.boot[scheme.boot];
+    const words = {
+      URL: url,
+      SHOWN: name.length <= rules.shown ? name : name.slice(0, rules.shown - 3) + "...",
+      SCHEME: scheme.name || "none",
+      FAMILY: host.startsWith("[") ? "ipv6" : "ipv4",
+      ADDRESS: /^[0-9.]+$/.test(host) ? host : "",
+      FILE: file,
+      BOOT: boot,
+      THEN: then,
+    };
+    const script = rules.script.replace(/@([A-Z]+)@/g, (_, word) => words[word]);
+    if (script.length > rules.slot_size) {
+      const copies = file ? 2 : 1;
+      const over = Math.ceil((script.length - rules.slot_size) / copies);
+      throw new UrlError(message("too long", 0, { length: url.length, over, limit: url.length - over }));
     }
     return script;
   };
 
   // What may be shown of a script: without user information.
-  const redact = (script, parsed) => script.split(parsed.url).join(parsed.public);
+  const redact = (script, { url, public: shown, file }) => {
+    const text = script.split(url).join(shown);
+    return file.includes("@") ? text.split(file).join(file.slice(file.lastIndexOf("@"))) : text;
+  };
 
   return { parse, render, redact, withoutUserinfo };
 };

@@ -175,12 +175,23 @@ class ChainUrl(NamedTuple):
     """A URL that iPXE can boot from.
 
     `url` is the text exactly as given. `public` is the same without user information: what may be
-    printed. `warnings` are sentences for the user.
+    printed. `warnings` are sentences for the user. `host` is as it was written, an IPv6 address in
+    brackets; empty where the scheme has none. `file` is what a tftp URL names on its server.
     """
 
     url: str
     scheme: Scheme
     public: str
+    warnings: tuple[str, ...] = ()
+    host: str = ""
+    file: str = ""
+
+
+class _Parts(NamedTuple):
+    """What the check of a scheme's URLs finds in one."""
+
+    host: str = ""
+    file: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -213,11 +224,12 @@ def parse(url: str) -> ChainUrl:
         "ib_srp": _check_ib_srp,
     }.get(scheme.name, _check_authority)
     hidden = url.rfind("@") + 1
-    warnings += check(scheme, url[start : fragment if fragment >= 0 else None], hidden)
+    parts = check(scheme, url[start : fragment if fragment >= 0 else None], hidden)
+    warnings += parts.warnings
     public = without_userinfo(url)
     if public != url and not _is_userinfo(url):
         warnings.append(_message("path at", hidden - 1))
-    return ChainUrl(url, scheme, public, (*warnings, *_slips(url)))
+    return ChainUrl(url, scheme, public, (*warnings, *_slips(url)), parts.host, parts.file)
 
 
 def without_userinfo(url: str) -> str:
@@ -330,12 +342,13 @@ def _is_near(word: str, known: str) -> bool:
     return replaced or rest == wanted[1:] or rest[1:] == wanted or rest[1:2] + rest[:1] + rest[2:] == wanted
 
 
-def _check_setting(scheme: Scheme, rest: str, hidden: int) -> list[str]:
+def _check_setting(scheme: Scheme, rest: str, hidden: int) -> _Parts:
     """Check a URL that begins with a setting: what else is in it depends on that."""
-    return [_message("address", url=f"http://{rest}")] if re.match(ADDRESS, rest) and not hidden else []
+    is_address = re.match(ADDRESS, rest) and not hidden
+    return _Parts(warnings=(_message("address", url=f"http://{rest}"),) if is_address else ())
 
 
-def _check_authority(scheme: Scheme, rest: str, hidden: int) -> list[str]:
+def _check_authority(scheme: Scheme, rest: str, hidden: int) -> _Parts:
     """Check //[USERINFO@]HOST[:PORT][/PATH][?QUERY] (RFC 3986, section 3)."""
     # Where the parts end is read off the masked text: iPXE expands settings before it splits.
     masked = _mask(rest)
@@ -373,7 +386,9 @@ def _check_authority(scheme: Scheme, rest: str, hidden: int) -> list[str]:
         parts = {"user name and password": at_sign, "port": colon * (scheme.name == "nfs"), "query": "?" in masked}
         protocol = scheme.name.upper()
         warnings += [_message("ignores", protocol=protocol, what=what) for what, given in parts.items() if given]
-    return warnings
+    # iPXE leaves out the slash before it, as in RFC 3617.
+    file = rest[start + len(host_port) + 1 :][: len(path) - 1] if scheme.name == "tftp" else ""
+    return _Parts(host, file, tuple(warnings))
 
 
 def _mask(text: str) -> str:
@@ -431,7 +446,7 @@ def _fields(text: str) -> list[str]:
     return re.findall(rf"(?:^|:)((?:\[[^\]]*\]|{SETTING}|[^:])*)", text)
 
 
-def _check_iscsi(scheme: Scheme, rest: str, hidden: int) -> list[str]:
+def _check_iscsi(scheme: Scheme, rest: str, hidden: int) -> _Parts:
     """Check SERVER:PROTOCOL:PORT:LUN:TARGET (RFC 4173, section 5)."""
     here = len("iscsi:")
     if rest.startswith("/"):
@@ -459,19 +474,19 @@ def _check_iscsi(scheme: Scheme, rest: str, hidden: int) -> list[str]:
         raise _refusal("missing", here, fields="target", how=scheme.how)
     if not re.search(SETTING, target) and not re.fullmatch(ISCSI_TARGET, target):
         warnings.append(_message("target", here))
-    return warnings
+    return _Parts(server, warnings=tuple(warnings))
 
 
-def _check_aoe(scheme: Scheme, rest: str, hidden: int) -> list[str]:
+def _check_aoe(scheme: Scheme, rest: str, hidden: int) -> _Parts:
     """Check eSHELF.SLOT; both all ones mean broadcast (ATA over Ethernet, section 2.1)."""
     address = re.fullmatch(AOE, rest)
     known = address is not None and int(address[1]) < 0xFFFF and int(address[2]) < 0xFF
     if not known and not re.search(SETTING, rest):
         raise _refusal("bad AoE", len("aoe:"), form=scheme.form, example=scheme.example)
-    return []
+    return _Parts()
 
 
-def _check_ib_srp(scheme: Scheme, rest: str, hidden: int) -> list[str]:
+def _check_ib_srp(scheme: Scheme, rest: str, hidden: int) -> _Parts:
     """Check nine fields of hexadecimal digits, some of which may be empty."""
     here = len("ib_srp:")
     fields = _fields(rest)
@@ -485,4 +500,4 @@ def _check_ib_srp(scheme: Scheme, rest: str, hidden: int) -> list[str]:
             shown = _shown(text, here, hidden)
             raise _refusal("bad field", here, name=name, shown=shown, digits=2 * octets or "1 to 16")
         here += len(text) + 1
-    return []
+    return _Parts()

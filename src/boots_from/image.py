@@ -6,9 +6,7 @@ else. This module does not parse ISO 9660 or FAT: slots are found by their conte
 matter which file system holds them.
 """
 
-import os
-
-from boots_from import boot_script, chain_url
+from boots_from import boot_script, chain_url, packaged
 from boots_from.errors import TemplateError, UrlError
 
 SLOT_SIZE = 8192  # bytes
@@ -60,7 +58,7 @@ def bake(url: str) -> bytes:
 
     Raises:
         UrlError: iPXE could not boot from the URL, or it is too long for the slot.
-        TemplateError: the installed template is missing or damaged.
+        TemplateError: the installed package is damaged.
     """
     return fill(read_template(), script_for(chain_url.parse(url)))
 
@@ -68,27 +66,17 @@ def bake(url: str) -> bytes:
 def script_for(parsed: chain_url.ChainUrl) -> bytes:
     """Return a URL's script; raise UrlError if it is longer than the slot."""
     script = boot_script.render(parsed)
-    over = len(script) - SLOT_SIZE
-    if over > 0:
-        limit = len(parsed.url) - over
-        message = chain_url.MESSAGES["too long"]
-        raise UrlError(message.format(length=len(parsed.url), over=over, limit=limit))
+    if len(script) > SLOT_SIZE:
+        # A tftp URL's path is there twice.
+        over = (len(script) - SLOT_SIZE + bool(parsed.file)) // (1 + bool(parsed.file))
+        length = len(parsed.url)
+        raise UrlError(chain_url.MESSAGES["too long"].format(length=length, over=over, limit=length - over))
     return script
 
 
 def read_template() -> bytes:
     """Return the packaged template; raise TemplateError if there is none."""
-    path = os.path.join(os.path.dirname(__file__), "template.iso")
-    loader = globals().get("__loader__")
-    try:
-        if loader is not None and hasattr(loader, "get_data"):  # also reads from a zip file
-            return bytes(loader.get_data(path))
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise TemplateError(
-            f"can't read the template {path} ({error.strerror}): reinstall boots-from, or run make in its checkout"
-        ) from None
+    return packaged.read("template.iso")
 
 
 def check(template: bytes) -> None:

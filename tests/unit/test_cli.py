@@ -282,7 +282,9 @@ def test_missing_template_says_what_to_do(tmp_path: Path) -> None:
     package = tmp_path / "package" / "boots_from"
     shutil.copytree(Path(image.__file__).parent, package, ignore=shutil.ignore_patterns("template.iso", "__pycache__"))
     result = command(URL, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(package.parent)})
-    assert_refused(result, r"boots-from: can't read the template .*: reinstall boots-from, or run make in its checkout")
+    assert_refused(
+        result, r"boots-from: can't read .*template\.iso .*: reinstall boots-from, or run make in its checkout"
+    )
 
 
 @pytest.mark.parametrize(

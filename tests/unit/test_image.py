@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 import boots_from
-from boots_from import chain_url, image
+from boots_from import boot_script, chain_url, image
 from boots_from.errors import TemplateError, UrlError
 from tests.pinned import pinned_only
 from tests.unit.urls import ACCEPTED
@@ -61,10 +61,49 @@ def test_scripts_say_nothing_of_user_information(url: str) -> None:
 def test_what_the_script_says_fits_the_screens_width(url: str) -> None:
     for line in image.script_for(chain_url.parse(url)).decode().splitlines():
         said = line.partition("echo ")[2].removesuffix(" ||")
-        # A line of all 80 columns would be followed by an empty one. A card's line begins with 35 columns of its own.
+        # A line of all 80 columns would be followed by an empty one. A card's line begins with 35 columns of its own,
+        # and may end with 27 of the error's link.
         assert len(said) < 80
-        if line.startswith("set why"):
+        if line.startswith("set why") and "${" not in line.partition("why${i}")[2]:
             assert len(line.split(" ", 2)[2]) < 45
+        if re.match(r"set (e[0-9a-f]{8}|words [^$])", line):
+            assert len(line.split(" ", 2)[2]) < 45 - 27
+
+
+def test_script_asks_for_the_words_that_are_filled_in() -> None:
+    found = set(re.findall(r"@(\w*)@", boot_script.text()))
+    assert found == {"URL", "SHOWN", "SCHEME", "FAMILY", "ADDRESS", "FILE", "BOOT", "THEN"}
+    assert set(boot_script.BOOT) == {scheme.boot for scheme in chain_url.SCHEMES if scheme.boot}
+
+
+@pytest.mark.parametrize("url", ["http://h/@URL@?@SHOWN@", "tftp://1.2.3.4/@FILE@@ADDRESS@"])
+def test_nothing_in_the_url_is_filled_in(url: str) -> None:
+    assert boot_url(image.script_for(chain_url.parse(url))) == url
+
+
+@pytest.mark.parametrize("url", ["http://h/x\\", "http://h/?x\\", "tftp://1.2.3.4/x\\"])
+def test_no_line_of_the_script_ends_with_a_backslash(url: str) -> None:
+    """iPXE joins such a line and the next one."""
+    for line in image.script_for(chain_url.parse(url)).decode().splitlines():
+        assert not line.endswith("\\")
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("http://[fd00::1]/x", "iseq ipv6 ipv6 && goto ipv6 ||"),
+        ("http://user:p@[fd00::1]:80/x", "iseq ipv6 ipv6 && goto ipv6 ||"),
+        ("ISCSI:[fd00::1]:::1:iqn.2004-01.x:y", "iseq ipv6 ipv6 && goto ipv6 ||"),
+        ("http://h/boot?mirror=http://[fd00::1]/x", "iseq ipv4 ipv6 && goto ipv6 ||"),
+        ("tftp://10.0.0.1:69/d/x.0?y#z", "iseq tftp tftp && set ${c}/filename d/x.0 ||"),
+        ("tftp://10.0.0.1/d/x.0", "iseq tftp tftp && set ${c}/next-server 10.0.0.1 ||"),
+        ("TFTP://h//d/x.0", "iseq tftp tftp && set ${c}/filename /d/x.0 ||"),
+        ("tftp://h/x.0", "iseq tftp tftp && set ${c}/next-server  ||"),
+        ("tftp://${next-server}/${a/b}/x.0", "iseq tftp tftp && set ${c}/filename ${a/b}/x.0 ||"),
+    ],
+)
+def test_script_knows_of_the_url(url: str, line: str) -> None:
+    assert line in image.script_for(chain_url.parse(url)).decode().splitlines()
 
 
 def test_same_url_same_bytes() -> None:
@@ -87,7 +126,7 @@ def test_longest_url_fits_and_one_byte_more_is_refused(prefix: str) -> None:
     offset = slot_offsets()[0]
     script = baked[offset : offset + image.SLOT_SIZE]
     assert boot_url(script) == url
-    assert not script.endswith(b"\n\n")
+    assert not script.endswith(b"\n\n" if prefix.startswith("http:") else b"\n\n\n")  # a tftp URL's path is there twice
     with pytest.raises(UrlError) as refused:
         boots_from.bake(url + "x")
     assert str(refused.value) == (f"the URL is {len(url) + 1} bytes long, 1 too many: use at most {len(url)} bytes")

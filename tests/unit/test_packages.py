@@ -21,8 +21,10 @@ from tests.namespaces import unshare
 CHECKOUT = Path(__file__).resolve().parents[2]
 URL = "http://bootserver/boot"
 VERSION = boots_from.__version__
-MODULES = ("__init__", "__main__", "boot_script", "chain_url", "cli", "errors", "image")
-PACKAGE = {f"boots_from/{module}.py" for module in MODULES} | {"boots_from/py.typed", "boots_from/template.iso"}
+MODULES = ("__init__", "__main__", "boot_script", "chain_url", "cli", "errors", "image", "packaged")
+PACKAGE = {f"boots_from/{module}.py" for module in MODULES} | {
+    f"boots_from/{name}" for name in ("boot.ipxe", "py.typed", "template.iso")
+}
 SOURCES = ("src", "template", "README.md", "LICENSE", "NOTICE", "pyproject.toml")
 
 

@@ -66,6 +66,9 @@ WRITTEN = (
     "http://h:080/", "tftp://h/d/", "tftp://u:p@h/x?y", "iscsi:host::::iqn.target", "iscsi:h:tcp::00001:x",
     "http://h/?mac=", "http://h/?mac=&x=", "http://h/$mac", "http://h/{mac}", "http://h/$(x)", "http://h/${mac",
     "http://{h}/", "http://${h/x",
+    "tftp://h/" + "x" * 9000,
+    "tftp://h/" + "x" * 9001, "http://h/?mirror=http://[fd00::1]/x", "ISCSI:[fd00::1]:::1:iqn.2004-01.x:y",
+    "http://h/@URL@", "tftp://1.2.3.4/d/x.0?y",
 )  # fmt: skip
 
 
