@@ -102,9 +102,13 @@ class Lan:
             more: more of QEMU's arguments.
             medium: how it sees the image.
         """
-        image = self.work / "boots-from.iso"
-        image.write_bytes(boots_from.bake(url))
-        media = [*medium.arguments(image), *more]
+        return self.machine_with(firmware, boots_from.bake(url), medium, name, *more)
+
+    def machine_with(self, firmware: Firmware, image: bytes, medium: Medium, name: str, *more: str) -> Machine:
+        """Power on a machine on this LAN, with an image on a medium; the other arguments are those of `machine`."""
+        file = self.work / "boots-from.iso"
+        file.write_bytes(image)
+        media = [*medium.arguments(file), *more]
         return Machine(firmware, media, self.work, name, self.cards, enter=self.enter, links_down=self.links_down)
 
     def run(self, *command: str) -> str:
@@ -167,16 +171,20 @@ class Lan:
             self._dnsmasq(number, port, answers_after, dns, router, ipv4, ipv6, options)
         return number
 
+    def dhcp(self, number: int, port: str = "") -> None:
+        """Start DHCP, DNS and TFTP on a segment that has none yet; `port` is its host side, if that is not its tap."""
+        self._dnsmasq(number, port or f"tap{number}")
+
     def _dnsmasq(
         self,
         number: int,
         port: str,
-        answers_after: int,
-        dns: bool,
-        router: str | None,
-        ipv4: bool,
-        ipv6: str,
-        options: tuple[str, ...],
+        answers_after: int = 0,
+        dns: bool = True,
+        router: str | None = "self",
+        ipv4: bool = True,
+        ipv6: str = "",
+        options: tuple[str, ...] = (),
     ) -> None:
         host = f"10.0.{number}.1"
         leases = f"--dhcp-leasefile={self.work}/leases{number}"
@@ -218,7 +226,7 @@ class Lan:
 daemon off; master_process off; worker_processes 1; user root; pid {self.work}/nginx.pid; error_log stderr notice;
 events {{ }}
 http {{
-    log_format request '$request_uri|$http_user_agent|$status|$remote_addr';
+    log_format request escape=none '$request|$http_user_agent|$status|$remote_addr';
     access_log {self.work}/access.log request;
     client_body_temp_path {self.work}/t1; proxy_temp_path {self.work}/t2; fastcgi_temp_path {self.work}/t3;
     uwsgi_temp_path {self.work}/t4; scgi_temp_path {self.work}/t5;
@@ -303,7 +311,8 @@ EXPORT {{
     def requests(self) -> list[list[str]]:
         """Return nginx's requests so far: URI, user agent, status, client."""
         log = self.work / "access.log"
-        return [line.split("|") for line in log.read_text().splitlines()] if log.exists() else []
+        lines = [line.rsplit("|", 3) for line in log.read_text().splitlines()] if log.exists() else []
+        return [[request.split(" ")[1], *others] for request, *others in lines]
 
     def __enter__(self) -> "Lan":
         return self

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 LOGS = CHECKOUT / "build" / "boot-logs"
 WIDTH, HEIGHT = 80, 25  # of the screen that everything has to fit on
 BANNER = "Open Source Network Boot Firmware"  # iPXE's
+AGAIN = "Trying again in 30 s; a key opens iPXE's shell."  # the last line of each diagnosis
 MACHINES = Path(__file__).with_name("machines.toml")
 SERVERS = Path(__file__).with_name("servers.toml")
 
@@ -219,7 +220,7 @@ class Machine:
         self.firmware = firmware
         self.console = ""
         self.banner = 0.0  # seconds from power on to iPXE's banner, for who waited for it
-        self.shell_at = 0.0  # likewise to iPXE's shell
+        self.diagnosed = 0.0  # likewise to the last diagnosis
         self._raw = b""
         self._sockets = tempfile.TemporaryDirectory(prefix="qmp-")  # a socket's path is at most 107 bytes
         self._socket = Path(self._sockets.name, "monitor")
@@ -337,16 +338,22 @@ class Machine:
             before = len(self._raw)
             return not self._changed.wait_for(lambda: self._ended or len(self._raw) != before, seconds)
 
-    def shows_shell(self, seconds: float) -> str:
-        """Wait for iPXE's shell after a failure and return the screen, its lines joined as they wrap.
+    def shows_diagnosis(self, seconds: float, since: int = 0) -> str:
+        """Wait for the diagnosis of a failed try and return the screen, its lines joined as they wrap.
 
         A line of all 80 columns goes on in the next: BIOS breaks words there.
 
         Raises:
-            BootError: the shell does not come in that time.
+            BootError: it does not come in that time.
         """
-        self.shell_at = self.wait_for("iPXE> ", seconds, may_fail=True)
+        self.diagnosed = self.wait_for(AGAIN, seconds, may_fail=True, since=since)
         return "".join(line if len(line) == WIDTH else line + "\n" for line in self.screen())
+
+    def opens_shell(self, press: Callable[[], None]) -> None:
+        """Press a key while a diagnosis stands; raise BootError if iPXE's shell does not open."""
+        since = len(self.console)
+        press()
+        self.wait_for("iPXE> ", 10, may_fail=True, since=since)
 
     def screen(self) -> list[str]:
         """Return what stands on an 80x25 screen now: its lines, without trailing spaces or empty ones at the end."""

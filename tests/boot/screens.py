@@ -20,13 +20,12 @@ from boots_from import image
 from tests import debs
 from tests.boot import machine, mok
 from tests.boot.lan import Lan, trusting
-from tests.boot.machine import AHCI_CD, BIOS, CHECKOUT, UEFI, Firmware, Machine
+from tests.boot.machine import AGAIN, AHCI_CD, BIOS, CHECKOUT, UEFI, Firmware, Machine
 from tests.web import browser
 from web import __main__ as page
 
 SCREENS = CHECKOUT / "docs" / "screens"
 URL = "http://bty-server/boot"
-SHELL = "iPXE> "
 
 
 def _plain(lan: Lan) -> None:
@@ -57,19 +56,19 @@ def _private_ca(lan: Lan) -> None:
 PICTURES: dict[str, tuple[Firmware, str, Callable[[Lan], object], str]] = {
     "boots-bios": (BIOS, URL, _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n"), "Hello"),
     "boots-uefi": (UEFI, URL, _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n"), "Hello"),
-    "no-card": (BIOS, URL, lambda _: None, SHELL),
-    "no-link": (BIOS, URL, lambda lan: lan.segment(card="e1000e", plugged=False), SHELL),
-    "no-dhcp": (BIOS, URL, lambda lan: lan.segment(dhcp=False), SHELL),
-    "no-dns": (BIOS, URL, lambda lan: lan.segment(dns=False), SHELL),
-    "unknown-host": (BIOS, "http://nosuchname/boot", _plain, SHELL),
-    "refused": (BIOS, URL, _plain, SHELL),
-    "silent-host": (BIOS, "http://10.0.0.77/boot", _plain, SHELL),
-    "not-found": (BIOS, "http://bty-server/missing", _serving("#!ipxe\n"), SHELL),
-    "certificate": (UEFI, "https://bty-server/boot", _private_ca, SHELL),
+    "no-card": (BIOS, URL, lambda _: None, AGAIN),
+    "no-link": (BIOS, URL, lambda lan: lan.segment(card="e1000e", plugged=False), AGAIN),
+    "no-dhcp": (BIOS, URL, lambda lan: lan.segment(dhcp=False), AGAIN),
+    "no-dns": (BIOS, URL, lambda lan: lan.segment(dns=False), AGAIN),
+    "unknown-host": (BIOS, "http://nosuchname/boot", _plain, AGAIN),
+    "refused": (BIOS, URL, _plain, AGAIN),
+    "silent-host": (BIOS, "http://10.0.0.77/boot", _plain, AGAIN),
+    "not-found": (BIOS, "http://bty-server/missing", _serving("#!ipxe\n"), AGAIN),
+    "certificate": (UEFI, "https://bty-server/boot", _private_ca, AGAIN),
     "web-page-bios": (BIOS, URL, _serving("<html>Welcome</html>\n"), "a web page?"),
-    "web-page-uefi": (UEFI, URL, _serving("<html>Welcome</html>\n"), SHELL),
-    "script-failed": (BIOS, URL, _serving("#!ipxe\nchain missing\n"), SHELL),
-    "three-cards": (BIOS, URL, _three_cards, SHELL),
+    "web-page-uefi": (UEFI, URL, _serving("<html>Welcome</html>\n"), AGAIN),
+    "script-failed": (BIOS, URL, _serving("#!ipxe\nchain missing\n"), AGAIN),
+    "three-cards": (BIOS, URL, _three_cards, AGAIN),
 }
 
 

@@ -1,0 +1,142 @@
+"""A machine that can't boot tries again by itself, and boots once what it lacks is there; a key opens the shell."""
+
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import pytest
+
+import boots_from
+from tests.boot.conftest import Boot
+from tests.boot.lan import Lan
+from tests.boot.machine import AGAIN, AHCI_CD, BANNER, BIOS, Machine
+
+URL = "http://bty-server/boot"
+KEYBOARD = ("-machine", "i8042=off", "-device", "qemu-xhci,id=usb", "-device", "usb-kbd,bus=usb.0")
+
+# What a machine's LAN is like when it boots; what mends it; the seconds to the first diagnosis.
+Mend = Callable[[Lan, Machine], object]
+
+
+def no_server(lan: Lan) -> Mend:
+    lan.segment()
+    return lambda lan, booted: lan.http()
+
+
+def no_link(lan: Lan) -> Mend:
+    lan.segment(card="e1000e", plugged=False)
+    lan.http()
+    return lambda lan, booted: booted.monitor("set_link", name="card0", up=True)
+
+
+def no_dhcp(lan: Lan) -> Mend:
+    lan.segment(dhcp=False)
+    lan.http()
+    return lambda lan, booted: lan.dhcp(0)
+
+
+def no_name(lan: Lan) -> Mend:
+    hosts = lan.work / "hosts"
+    hosts.mkdir()
+    lan.segment(options=(f"--hostsdir={hosts}",))
+    lan.http()
+    return lambda lan, booted: (hosts / "new").write_text("10.0.0.1 new-server\n")
+
+
+def bad_script(lan: Lan) -> Mend:
+    lan.segment()
+    (lan.www / "boot").write_text("#!ipxe\nchain missing\n")
+    lan.http()
+    return lambda lan, booted: None
+
+
+FAULTS = {
+    "no server": (no_server, 12),
+    "no link": (no_link, 18),
+    "no DHCP": (no_dhcp, 55),
+    "no name": (no_name, 12),
+    "bad script": (bad_script, 12),
+}
+
+
+def serve(lan: Lan) -> str:
+    """Serve a script that shows a nonce; return the nonce."""
+    nonce = secrets.token_hex(8)
+    (lan.www / "boot").write_text(f"#!ipxe\necho {nonce} ${{ip}}\nsleep 600\n")
+    return nonce
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_boots_without_a_key_once_it_is_mended(lan: Lan, boot: Boot, fault: str) -> None:
+    begin, seconds = FAULTS[fault]
+    mend = begin(lan)
+    booted = boot("http://new-server/boot" if fault == "no name" else URL)
+    for number in (1, 2):  # the second try has to fail as the first did
+        since = len(booted.console)
+        assert f"Try {number}. {AGAIN}" in booted.shows_diagnosis(seconds + 60, since)
+    nonce = serve(lan)
+    mend(lan, booted)
+    came = booted.wait_for(nonce, seconds + 40, may_fail=True)
+    print(f"{came - booted.diagnosed:.1f} s from the second diagnosis to the server's script")
+    assert came - booted.diagnosed > 28
+
+
+def test_server_starts_three_minutes_after_the_machine(lan: Lan, boot: Boot) -> None:
+    lan.segment()
+    booted = boot(URL)
+    time.sleep(180)
+    nonce = serve(lan)
+    lan.http()
+    began = time.monotonic()
+    booted.wait_for(nonce, 60, may_fail=True)
+    print(f"{time.monotonic() - began:.1f} s after its server, at try {booted.console.count(AGAIN) + 1}")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_key_opens_the_shell(lan: Lan, boot: Boot, fault: str) -> None:
+    """One of a USB keyboard, and one on the serial console; exit tries again at once, without a reset."""
+    begin, seconds = FAULTS[fault]
+    mend = begin(lan)
+    booted = boot("http://new-server/boot" if fault == "no name" else URL, *KEYBOARD)
+    booted.shows_diagnosis(seconds + 30)
+    booted.opens_shell(lambda: booted.press("spc"))
+    booted.press(*"echo", "spc", *"typed", "ret", shows="\ntyped\r")
+    since = len(booted.console)
+    booted.press(*"exit", "ret", shows="boots-from: booting from")
+    booted.shows_diagnosis(seconds + 30, since)
+    booted.opens_shell(lambda: booted.enter_text("x"))
+    nonce = serve(lan)
+    mend(lan, booted)
+    booted.enter_text("exit\r")
+    booted.wait_for(nonce, seconds, may_fail=True)
+    assert booted.console.count(BANNER) == 1
+
+
+def test_power_comes_back_for_five_machines_and_later_for_their_server(lan: Lan) -> None:
+    """All on one switch, with one server for DHCP, DNS and HTTP."""
+    for _ in range(5):
+        lan.segment(dhcp=False, ipv4=False)
+    lan.run("ip", "link", "add", "switch", "type", "bridge")
+    for number in range(5):
+        lan.run("ip", "link", "set", f"tap{number}", "master", "switch")
+    lan.run("ip", "address", "add", "10.0.0.1/24", "dev", "switch")
+    image = lan.work / "boots-from.iso"
+    image.write_bytes(boots_from.bake(URL))
+    with ExitStack() as running:
+        machines = []
+        for number in range(5):
+            card = lan.cards[4 * number : 4 * number + 4]
+            media = AHCI_CD.arguments(image)
+            booted = Machine(BIOS, media, lan.work, f"power-cut-{number}", card, enter=lan.enter)
+            machines.append(running.enter_context(booted))
+        for booted in machines:
+            booted.shows_diagnosis(150)
+        nonce = serve(lan)
+        lan.run("ip", "link", "set", "switch", "up")
+        lan.dhcp(0, "switch")
+        lan.http()
+        for booted in machines:
+            booted.wait_for(nonce, 150, may_fail=True)
+    assert len({request[3] for request in lan.requests()}) == 5
+    assert len(lan.requests()) == 5

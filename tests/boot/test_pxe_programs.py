@@ -1,0 +1,47 @@
+"""A PXE program that a tftp URL names finds its neighbours, as after a real PXE boot."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from template.__main__ import FIRMWARE
+from tests import debs
+from tests.boot.conftest import Boot
+from tests.boot.lan import Lan
+from tests.boot.machine import BIOS, UEFI, Firmware
+
+PXE = Path(__file__).with_name("pxe.toml")
+# What DHCP says of another server and file, for machines that boot by PXE: the URL goes before it.
+OTHER = "--dhcp-boot=other/file,other-server,10.0.0.99"
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "bty-server"])
+def test_finds_its_menu_file(lan: Lan, boot: Boot, firmware: Firmware, host: str) -> None:
+    lan.segment(options=(OTHER,) if host == "10.0.0.1" else ())
+    programs, lib = debs.unpack(PXE) / "usr/lib", debs.unpack(FIRMWARE) / "usr/lib"
+    folder = lan.www / "deep" / "down"
+    (folder / "pxelinux.cfg").mkdir(parents=True)
+    if firmware is BIOS:
+        shutil.copy(programs / "PXELINUX/pxelinux.0", folder)
+        shutil.copy(lib / "syslinux/modules/bios/ldlinux.c32", folder)
+        (folder / "pxelinux.cfg" / "default").write_text("SAY this is its own menu file\nPROMPT 1\nTIMEOUT 0\n")
+        name = "pxelinux.0"
+    else:
+        name = "grubnetx64.efi"
+        shutil.copy(programs / f"grub/x86_64-efi-signed/{name}.signed", folder / name)
+        (lan.www / "grub").mkdir()
+        (lan.www / "grub" / "grub.cfg").write_text('echo "this is its own menu file"\nsleep 600\n')
+    boot(f"tftp://{host}/deep/down/{name}").wait_for("this is its own menu file", 60)
+
+
+@pytest.mark.parametrize("firmware", [UEFI], ids=lambda firmware: firmware.name, indirect=True)
+def test_shim_asks_for_its_neighbour(lan: Lan, boot: Boot) -> None:
+    """It finds it, but iPXE says that the file is as long as shim's buffer, and shim refuses it for that."""
+    lan.segment(options=(OTHER,))
+    shutil.copy(debs.unpack(FIRMWARE) / "usr/lib/shim/shimx64.efi.signed", lan.www / "shimx64.efi")
+    grub = debs.unpack(PXE) / "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
+    shutil.copy(grub, lan.www / "grubx64.efi")
+    booted = boot("tftp://10.0.0.1/shimx64.efi")
+    assert "Malformed binary after Attribute Certificate Table" in booted.shows_diagnosis(60)
+    assert f"sent {lan.www}/grubx64.efi to 10.0.0." in (lan.work / "dnsmasq0.log").read_text()
