@@ -22,7 +22,7 @@ SHOWS = {
 TABLE: dict[tuple[Firmware, str], tuple[str, str, str]] = {
     (BIOS, "exit"): (DISK, DISK, NOTHING),
     (BIOS, "exit 1"): (DISK, DISK, NOTHING),
-    (BIOS, "sanboot --no-describe --drive 0x80"): (DISK, DISK, FAILS),
+    (BIOS, "sanboot --no-describe --drive 0x80"): (DISK, DISK, ITSELF),
     (BIOS, "sanboot --no-describe --drive 0x81"): (FAILS, FAILS, DISK),
     (UEFI, "exit"): (DISK, DISK, DISK),
     (UEFI, "exit 1"): (DISK, DISK, DISK),
