@@ -111,7 +111,7 @@ def take_second_build() -> None:
         lan.http(lan.https(ca.issue_cert("bty-server")))
         trusts = trusting([ca], lan.work, machine.UEFI_SECURE)
         with lan.machine(trusts, "https://bty-server/boot", "screen-second-build", "-device", "VGA") as booted:
-            booted.wait_for(SHELL, 120, may_fail=True)
+            booted.wait_for(AGAIN, 120, may_fail=True)
             time.sleep(1)
             _dump(booted, "secure-boot-ecdsa")
 

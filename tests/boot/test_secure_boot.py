@@ -95,10 +95,11 @@ def test_https_wants_the_second_build_enrolled_for_ecdsa(
 
     if kind is ECDSA:
         with power_on("refused") as running:
-            screen = running.shows_shell(firmware.seconds)
+            screen = running.shows_diagnosis(firmware.seconds)
             assert "Verification failed: Security Policy Violation" in running.console
             file = {UEFI_SECURE: "ecdsa-x86_64.efi", ARM64_SECURE: "ecdsa-arm64.efi"}[firmware]
             assert f"virtio-net: Secure Boot: enroll {file}\n" in screen
+            running.opens_shell(lambda: running.press("a"))
             shown = mok.enroll_second(running)
         assert f"EFI/BOOT/{file} {shown}" in "\n".join(image.enrolled_hashes(image.read_template()))
     with power_on("boots") as running:

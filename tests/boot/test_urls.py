@@ -114,6 +114,6 @@ def test_tftp_server_that_knows_what_a_directory_means(lan: Lan, boot: Boot, fir
     """iPXE asks for it, as it stands: dnsmasq has no such file, and says so."""
     lan.segment()
     booted = boot("tftp://bty-server/folder/")
-    assert "could NOT boot" in booted.shows_shell(60)
+    assert "could NOT boot" in booted.shows_diagnosis(60)
     (log,) = lan.work.glob("dnsmasq0*")
     assert re.search(r"folder/? not found|cannot read .*folder", log.read_text()), log.read_text()
