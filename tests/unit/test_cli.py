@@ -202,6 +202,8 @@ def test_interrupted_while_writing(tmp_path: Path, numbers: tuple[signal.Signals
         running = subprocess.Popen(
             [sys.executable, "-m", "boots_from", URL],
             cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            # Whoever runs these tests by nohup, or in the background, has it ignored from the start.
+            preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in (_INT, _TERM, _HUP)],
         )  # fmt: skip
         # From when it starts to write; before that Python itself is starting.
         while running.poll() is None and len(names(tmp_path)) == 1:

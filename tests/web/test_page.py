@@ -297,7 +297,8 @@ def test_link_fills_the_field_and_does_nothing_else(
     browser.execute_script("history.replaceState(null, '', location.href.split('#')[0])")
 
 
-COPIES = ("sha256", "dd", "script", "template-sha256", "grubx64.efi", "grubaa64.efi")
+ENROLLED = ("grubx64.efi", "grubaa64.efi", "ecdsa-x86_64.efi", "ecdsa-arm64.efi")
+COPIES = ("sha256", "dd", "script", "template-sha256", *ENROLLED)
 
 
 @pytest.mark.parametrize("place", ["disk", "plain http"])
@@ -399,7 +400,7 @@ def test_keyboard_and_screen_reader(browser: Chrome) -> None:
     """What can be reached has a name, in the order in which it stands; the verdict is announced."""
     enter(browser, "http://bootserver/boot")
     reached = []
-    for _ in range(10):
+    for _ in range(12):
         active = browser.switch_to.active_element
         reached.append((active.aria_role, active.accessible_name))
         active.send_keys(Keys.TAB)
@@ -408,10 +409,9 @@ def test_keyboard_and_screen_reader(browser: Chrome) -> None:
         ("button", "Save boots-from.iso"),
         ("button", "Copy a link to this page with this URL"),
         ("button", "Copy the SHA-256"),
-        ("button", "Copy grubx64.efi's hash"),
-        ("button", "Copy grubaa64.efi's hash"),
+        *(("button", f"Copy {name}'s hash") for name in ENROLLED),
         ("button", "Copy the dd command"),
-        (reached[7][0], "The script inside"),
+        (reached[9][0], "The script inside"),
         ("button", "Copy the script"),
         ("button", "Copy the template's SHA-256"),
     ]
