@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from dataclasses import replace
@@ -23,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 import boots_from
 from tests import debs
-from tests.boot.machine import AHCI_CD, CHECKOUT, UEFI, Firmware, Machine, Medium
+from tests.boot.machine import AHCI_CD, UEFI, Firmware, Machine, Medium
 from tests.namespaces import unshare
 
 IQN = "iqn.2004-01.example.boots-from:disk"
@@ -71,7 +70,6 @@ class Lan:
         self.cards: list[str] = []  # QEMU's arguments for the machine's network cards
         self.links_down: list[str] = []  # QEMU's names of the cards that are unplugged
         self._servers: list[Process] = []
-        self._export: tempfile.TemporaryDirectory[str] | None = None  # what NFS exports
         # Its own /run and /etc: servers' sockets and locks have fixed places, and a bare host lacks what they want.
         script = "ip link set lo up && mount -t tmpfs none /run && mount --bind $0 /etc && echo ready"
         holder = [*unshare("net", "mount"), "sh", "-c", f"{script} && exec sleep infinity", str(self._etc())]
@@ -89,7 +87,6 @@ class Lan:
             shutil.copy(self._programs / "etc" / name, etc)
         (etc / "passwd").write_text("root:x:0:0::/root:/bin/sh\n_rpc:x:0:0::/:/bin/sh\n")  # the latter is rpcbind's
         (etc / "group").write_text("root:x:0:\n")
-        (etc / "mtab").symlink_to("/proc/self/mounts")  # which NFS's exports are looked up in
         return etc
 
     def machine(self, firmware: Firmware, url: str, name: str, *more: str, medium: Medium = AHCI_CD) -> Machine:
@@ -246,25 +243,24 @@ http {{
         certificate.private_key_and_cert_chain_pem.write_to_path(file)
         return f"listen 443 ssl; listen [::]:443 ssl; ssl_certificate {file}; ssl_certificate_key {file};"
 
-    def nfs(self) -> Path:
-        """Export a directory over NFS v3, under its own path; return it, still empty.
+    def nfs(self) -> None:
+        """Export a copy of the files in `www` over NFS v3, as /export.
 
-        It is below the checkout: the server knows files by handles, which Debian 13's /tmp, a tmpfs, has none of.
+        The server keeps the copy in memory: the first 2 MiB of each file, which is the most; the rest reads as
+        filler. It could export the host's files, but a plain user may not open them as it does: open_by_handle_at(2).
         """
-        self._export = tempfile.TemporaryDirectory(prefix="nfs-", dir=CHECKOUT / "build")
-        export = Path(self._export.name)
-        export.chmod(0o755)
         config = self.work / "ganesha.conf"
-        plugins = next(self._programs.rglob("libfsalvfs.so")).parent
+        plugins = next(self._programs.rglob("libfsalmem.so")).parent
         config.write_text(f"""\
 NFS_CORE_PARAM {{
-    Protocols = 3; NFS_Port = 2049; MNT_Port = 20048; mount_path_pseudo = false;
+    Protocols = 3; NFS_Port = 2049; MNT_Port = 20048;
     Enable_NLM = false; Enable_RQUOTA = false; Plugins_Dir = "{plugins}"; allow_set_io_flusher_fail = true;
 }}
 NFSV4 {{ UseGetpwnam = true; Graceless = true; }}
+MEM {{ Inode_Size = 0x200000; }}
 EXPORT {{
-    Export_Id = 1; Path = {export}; Pseudo = /export; Access_Type = RO; Squash = None; SecType = sys;
-    Transports = TCP; PrivilegedPort = false; FSAL {{ Name = VFS; }}
+    Export_Id = 1; Path = /export; Pseudo = /export; Access_Type = RW; Squash = None; SecType = sys;
+    Transports = TCP; PrivilegedPort = false; FSAL {{ Name = MEM; }}
 }}
 """)
         self._start_unpacked("usr/sbin/rpcbind", "-f", name="rpcbind")
@@ -280,7 +276,8 @@ EXPORT {{
         server.wait_for("NFS SERVER INITIALIZED")
         # It starts without its export, too.
         assert "No export entries" not in log.read_text()
-        return export
+        for file in self.www.iterdir():
+            self.run(*debs.program(self._programs, "usr/bin/nfs-cp"), str(file), f"nfs://127.0.0.1/export/{file.name}")
 
     def iscsi(self, address: str, disk: Path, target: str = IQN) -> None:
         """Serve a disk image as LUN 1 of the target (LUN 0 is tgt's controller)."""
@@ -326,8 +323,6 @@ EXPORT {{
         self._holder.wait()
         assert self._holder.stdout is not None
         self._holder.stdout.close()
-        if self._export:
-            self._export.cleanup()
 
 
 # EFI_SIGNATURE_LISTs with one X.509 certificate each (UEFI 2.10, section 32.4.1).

@@ -31,9 +31,8 @@ def boot(firmware: Firmware, transport: str, number: int) -> float:
                 lan.http()
                 url = "http://bty-server/boot"
             else:
-                export = lan.nfs()
-                (export / "boot").write_text(SCRIPT)
-                url = f"nfs://bty-server{export}/boot"
+                lan.nfs()
+                url = "nfs://bty-server/export/boot"
             with lan.machine(firmware, url, f"soak-{firmware.name}-{transport}-{number}") as booted:
                 return booted.wait_for("the server's script runs", firmware.seconds)
 

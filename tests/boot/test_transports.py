@@ -56,8 +56,9 @@ def test_tftp(lan: Lan, boot: Boot) -> None:
 
 def test_nfs(lan: Lan, boot: Boot) -> None:
     lan.segment()
-    export = lan.nfs()
-    second_stage(boot(f"nfs://bty-server{export}/boot"), serve(export))
+    nonce = serve(lan.www)
+    lan.nfs()
+    second_stage(boot("nfs://bty-server/export/boot"), nonce)
 
 
 @pytest.fixture(scope="session")
