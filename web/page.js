@@ -151,6 +151,8 @@ const enterFromFragment = () => {
   enter(url);
 };
 
+// "Copied" stands for 2 s after what was copied last.
+let copied = 0;
 const copy = async (button) => {
   const url = `${location.href.split("#")[0]}#url=${encodeURIComponent(element("url").value)}`;
   const text = button.id === "link" ? url : element(button.dataset.of).textContent;
@@ -167,9 +169,10 @@ const copy = async (button) => {
   }
   element("copied").textContent = "Copied";
   button.classList.add("done");
-  setTimeout(() => {
+  clearTimeout(copied);
+  copied = setTimeout(() => {
     element("copied").textContent = "";
-    button.classList.remove("done");
+    for (const done of document.querySelectorAll(".done")) done.classList.remove("done");
   }, 2000);
 };
 

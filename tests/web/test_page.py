@@ -338,6 +338,16 @@ def test_what_can_be_copied_has_a_button(open_page: Open, page: Path, boot_serve
     opened.quit()
 
 
+def test_what_was_copied_last_is_said(browser: Chrome) -> None:
+    """For its own 2 s, not for the rest of those of what was copied before."""
+    enter(browser, "http://bootserver/boot")
+    for name, pause in (("dd", 1.5), ("script", 1)):
+        browser.find_element(By.CSS_SELECTOR, f'.copy[data-of="{name}"]').send_keys(Keys.ENTER)
+        time.sleep(pause)
+    assert browser.find_element(By.ID, "copied").text == "Copied"
+    wait_until(browser, "return document.querySelectorAll('.done').length === 0")
+
+
 def element_of(opened: Chrome, name: str) -> object:
     return opened.execute_script("return document.getElementById(arguments[0])", name)
 
