@@ -27,7 +27,7 @@ def unpack(pins: Path) -> Path:
     root.parent.mkdir(exist_ok=True)
     with root.with_suffix(".lock").open("w") as held:  # the first of several workers does it
         fcntl.flock(held, fcntl.LOCK_EX)
-        if not stamp.exists() or stamp.read_bytes() != pins.read_bytes():
+        if not (stamp.exists() and stamp.read_bytes() == pins.read_bytes() and (root / _VERSIONS).exists()):
             shutil.rmtree(root, ignore_errors=True)
             packages = archive.fetch(archive.load_pins(pins), CACHE)
             for package in packages:

@@ -128,7 +128,6 @@ WHY_NOT = {
     ),
     ("RISC-V 64", "FAT stick with the ISO's files"): _NOT_COPIED,
     ("LoongArch64", "FAT stick with the ISO's files"): _NOT_COPIED,
-    ("RISC-V 64", "ISO over HTTP, iPXE's sanboot"): "the first iPXE's sanboot says Error 0x7f22208e there",
 }
 
 
