@@ -29,7 +29,7 @@ LICENCES = {
     "shim": "BSD-2-Clause",
 }
 
-ISOLINUX = ("boot/isolinux/isolinux.bin",)
+ISOLINUX = "boot/isolinux/isolinux.bin"
 
 
 def make(template: bytes) -> str:
@@ -113,7 +113,7 @@ def _component(package: Package, programs: dict[str, bytes]) -> dict[str, Any]:
                 packed = (root / packed_as).read_bytes()
                 found = programs[path][: len(packed)]
                 # Into isolinux.bin the table of the El Torito entry is written, which it finds the rest of itself by.
-                table = slice(8, 64) if path in ISOLINUX else slice(0, 0)
+                table = slice(8, 64) if path == ISOLINUX else slice(0, 0)
                 if found[: table.start] + found[table.stop :] != packed[: table.start] + packed[table.stop :]:
                     raise BuildError(f"the image's {path} is not {package.name} {package.version}'s: build it anew")
                 files.append(_file(path, found))

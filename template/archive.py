@@ -274,7 +274,7 @@ def _show(wanted: dict[Pin, str], config: Path) -> dict[Pin, _Choice]:
     for stanza in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line and not line.startswith(" "))
         for pin, word in wanted.items():
-            other_version = pin.version and word.endswith(f"={pin.version}") and fields.get("Version") != pin.version
+            other_version = "=" in word and fields.get("Version") != pin.version
             other_architecture = pin.architecture not in ("", fields.get("Architecture"))
             if fields.get("Package") == pin.name and not other_version and not other_architecture:
                 choices[pin] = _Choice(word, fields["Version"], fields["SHA256"], int(fields["Size"]))

@@ -171,9 +171,10 @@ SECTORS_4K_DISK = _medium("4k-disk", "virtio-blk-pci,logical_block_size=4096,phy
 SD_CARD = Medium("sd-card", ("sdhci-pci", "sd-card,drive=boot"))  # has no bootindex
 
 
-def usb_keyboard(controller: str) -> list[str]:
-    """Return QEMU's arguments for a PC whose only keyboard is on USB: what a BMC's console is to the machine."""
-    return ["-machine", "i8042=off", "-device", f"{controller},id=usb", "-device", "usb-kbd,bus=usb.0"]
+def usb_keyboard(controller: str, *, pc: bool = True) -> list[str]:
+    """Return QEMU's arguments for a machine whose only keyboard is on USB, as a BMC's is; a PC has PS/2 otherwise."""
+    no_ps2 = ["-machine", "i8042=off"] if pc else []
+    return [*no_ps2, "-device", f"{controller},id=usb", "-device", "usb-kbd,bus=usb.0"]
 
 
 def ipxe() -> list[str]:

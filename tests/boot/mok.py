@@ -6,7 +6,7 @@ from pathlib import Path
 
 import boots_from
 from boots_from import image
-from tests.boot.machine import SCSI_CD, UEFI_SECURE, Firmware, Machine
+from tests.boot.machine import SCSI_CD, UEFI_SECURE, Firmware, Machine, usb_keyboard
 
 # What shim says of a program whose hash nobody has enrolled, and where it waits for Enter.
 REFUSED = "Verification failed: (0x1A) Security Violation"
@@ -20,8 +20,7 @@ def keyboard(firmware: Firmware, controller: str = "qemu-xhci") -> list[str]:
 
     A PC then can't reset itself: OVMF does that by the controller of the PS/2 keyboard.
     """
-    no_ps2 = ["-machine", "i8042=off"] if firmware is UEFI_SECURE else []
-    return [*no_ps2, "-device", f"{controller},id=usb", "-device", "usb-kbd,bus=usb.0"]
+    return usb_keyboard(controller, pc=firmware is UEFI_SECURE)
 
 
 def enroll(running: Machine, picture: Callable[[str], None] = lambda name: None) -> str:

@@ -10,10 +10,9 @@ import pytest
 import boots_from
 from tests.boot.conftest import Boot
 from tests.boot.lan import Lan
-from tests.boot.machine import AGAIN, AHCI_CD, BANNER, BIOS, Machine
+from tests.boot.machine import AGAIN, AHCI_CD, BANNER, BIOS, Machine, usb_keyboard
 
 URL = "http://bty-server/boot"
-KEYBOARD = ("-machine", "i8042=off", "-device", "qemu-xhci,id=usb", "-device", "usb-kbd,bus=usb.0")
 
 # What a machine's LAN is like when it boots; what mends it; the seconds to the first diagnosis.
 Mend = Callable[[Lan, Machine], object]
@@ -98,7 +97,7 @@ def test_a_key_opens_the_shell(lan: Lan, boot: Boot, fault: str) -> None:
     """One of a USB keyboard, and one on the serial console; exit tries again at once, without a reset."""
     begin, seconds = FAULTS[fault]
     mend = begin(lan)
-    booted = boot("http://new-server/boot" if fault == "no name" else URL, *KEYBOARD)
+    booted = boot("http://new-server/boot" if fault == "no name" else URL, *usb_keyboard("qemu-xhci"))
     booted.shows_diagnosis(seconds + 30)
     booted.opens_shell(lambda: booted.press("spc"))
     booted.press(*"echo", "spc", *"typed", "ret", shows="\ntyped\r")
