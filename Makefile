@@ -76,10 +76,10 @@ machines: .venv/tools-installed
 	@template/install-tools test
 
 matrix: machines
-	$(PYTHON) -m tests.boot.matrix
+	$(PYTHON) -m documents.matrix
 
 layout: $(TEMPLATE)
-	$(PYTHON) -m release.layout_page
+	$(PYTHON) -m documents.layout
 
 lint: .venv/tools-installed
 	$(PYTHON) -m ruff check
@@ -96,10 +96,10 @@ test-all: lint machines
 	$(PYTHON) -m pytest -n 2 --durations 5
 
 soak: machines
-	$(PYTHON) -m tests.boot.soak
+	$(PYTHON) -m bench.soak
 
 screens: machines
-	$(PYTHON) -m tests.boot.screens
+	$(PYTHON) -m documents.screens
 
 unit: machines
 	$(PYTHON) -m pytest -n 2 tests/unit tests/template tests/release tests/web

@@ -15,13 +15,14 @@ from selenium.webdriver.common.by import By
 
 import boots_from
 from boots_from import image
+from documents import matrix
+from lab import browser, machine
+from lab.firmware import BIOS, UEFI, Firmware
+from lab.media import AHCI_CD
+from lab.server import boot_server
 from template import layout
 from template.tool import run
-from tests.boot import machine, matrix
-from tests.boot.machine import Firmware
-from tests.boot.server import boot_server
-from tests.web import browser
-from web import __main__ as page
+from web import page
 
 URL = "http://bootserver.example/boot"
 PYTHON = [sys.executable, "-I"]
@@ -95,7 +96,7 @@ def boots(firmware: Firmware, bake: Callable[[str], bytes], work: Path) -> float
     with boot_server() as server:
         iso = work / "boot.iso"
         iso.write_bytes(bake(f"http://{machine.HOST}:{server.port}/boot"))
-        media = machine.AHCI_CD.arguments(iso)
+        media = AHCI_CD.arguments(iso)
         return matrix.boot(firmware, media, server, "/boot", work, f"bench-{firmware.name}")
 
 
@@ -167,9 +168,9 @@ def main() -> int:
         met.append(verdict(f"under 300 ms ({in_page:.0f} ms)", in_page < 300))
 
         print()
-        row("bios: power on to first request", [boots(machine.BIOS, boots_from.bake, work) for _ in range(5)], "s")
+        row("bios: power on to first request", [boots(BIOS, boots_from.bake, work) for _ in range(5)], "s")
         # In pairs, so that both meet the same load.
-        pairs = [[boots(machine.UEFI, bake, work) for bake in (boots_from.bake, without_shim)] for _ in range(5)]
+        pairs = [[boots(UEFI, bake, work) for bake in (boots_from.bake, without_shim)] for _ in range(5)]
         row("uefi-x86_64: the same", [shim for shim, _ in pairs], "s")
         row("uefi-x86_64: without shim", [bare for _, bare in pairs], "s")
         cost = statistics.median(shim - bare for shim, bare in pairs)

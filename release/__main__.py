@@ -1,56 +1,12 @@
-"""Write ./dist, all that a release consists of: python -m release, which make release runs.
+"""Write ./dist, all that a release consists of: python -m release, which make release runs."""
 
-Two runs in two directories give the same bytes for every file.
-"""
-
-import hashlib
-import os
 import shutil
 import sys
-from pathlib import Path
 
-import boots_from
-from boots_from import image
-from release import bill_of_materials
-from template.__main__ import CHECKOUT, EPOCH
-from template.moved import moved
-from template.tool import BuildError, run, say
-from web import __main__ as page
-
-DIST = CHECKOUT / "dist"
-
-# The image for people who build nothing: they point this name in their LAN's DNS at their bty appliance.
-PREBAKED_URL = "http://bty-server/boot"
-PREBAKED = "boots-from-bty.iso"
-BILL = "boots-from.cdx.json"
-SUMS = "SHA256SUMS"
-
-
-def write(dist: Path) -> None:
-    """Write the release's files into an empty directory.
-
-    Raises:
-        BuildError: the firmware is not the pinned one, a tool failed, or a package can't be had.
-        BootsFromError: the template is missing or damaged.
-    """
-    template = image.read_template()
-    if others := moved(template):
-        raise BuildError(
-            f"the template holds {'; '.join(others)}: what is released is pinned and tested: "
-            "run make bump and make test, then release that"
-        )
-    # The packages' own dates; the umask is for the files that are packed.
-    env = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH), "TZ": "UTC"}
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(dist), str(CHECKOUT)]
-    run(command, env)
-    (dist / PREBAKED).write_bytes(boots_from.bake(PREBAKED_URL))
-    (dist / page.NAME).write_bytes(page.make(template))
-    (dist / BILL).write_text(bill_of_materials.make(template))
-    sums = []
-    for file in sorted(dist.iterdir()):
-        sums.append(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n")
-        say(f"{file.name:<40} {file.stat().st_size:>12,} bytes")
-    (dist / SUMS).write_text("".join(sums))
+from boots_from.errors import BootsFromError
+from release import files
+from template.checkout import DIST
+from template.tool import BuildError
 
 
 def main() -> int:
@@ -59,8 +15,8 @@ def main() -> int:
     DIST.mkdir()
     print("Release", flush=True)
     try:
-        write(DIST)
-    except (BuildError, boots_from.BootsFromError) as error:
+        files.write(DIST)
+    except (BuildError, BootsFromError) as error:
         print(f"release: {error}", file=sys.stderr)
         return 2
     return 0

@@ -17,9 +17,10 @@ from urllib.parse import quote
 
 import boots_from
 from boots_from import image
-from template import archive, layout
-from template.__main__ import BIOS, CACHE, EPOCH, FIRMWARE, LOADERS, SOURCES
+from template import archive, contents, layout
 from template.archive import Package, Pin
+from template.build import EPOCH
+from template.checkout import CACHE, FIRMWARE
 from template.tool import BuildError, run
 
 # By Debian's source package: the licence of what is in the image, in SPDX's terms. NOTICE says more.
@@ -29,7 +30,13 @@ LICENCES = {
     "shim": "BSD-2-Clause",
 }
 
-ISOLINUX = "boot/isolinux/isolinux.bin"
+# The packages' files, each once: the boot code, and of two copies of a program the ESP's.
+_MBR = "MBR"
+_SOURCES = {
+    **{row.path: row.source for row in contents.ROWS if row.packaged and row.where == contents.ISO},
+    **{row.path: row.source for row in contents.ROWS if row.packaged and row.where == contents.ESP},
+    _MBR: contents.MBR,
+}
 
 
 def make(template: bytes) -> str:
@@ -87,13 +94,15 @@ def _pin(line: str, folder: str) -> Pin:
 
 
 def _programs(template: bytes) -> dict[str, bytes]:
-    """Return what begins in the image where each program is, by the name that it has in SOURCES."""
+    """Return what begins in the image where each program is, by the name that it has in _SOURCES."""
     with tempfile.TemporaryDirectory(prefix="boots-from-") as work:
         file = Path(work, "template.iso")
         file.write_bytes(template)
         starts = {part.what: part.start for part in layout.ranges(file)}
-    parts = {path: f"ESP: /{path}" for path in LOADERS} | {path: f"/{path}" for path in BIOS}
-    return {path: template[starts[what] :] for path, what in {**parts, "MBR": "MBR, boot code"}.items()}
+    on_esp = {row.path for row in contents.ROWS if row.where == contents.ESP}
+    parts = {path: f"ESP: /{path}" if path in on_esp else f"/{path}" for path in _SOURCES}
+    parts[_MBR] = "MBR, boot code"
+    return {path: template[starts[what] :] for path, what in parts.items()}
 
 
 def _component(package: Package, programs: dict[str, bytes]) -> dict[str, Any]:
@@ -108,12 +117,12 @@ def _component(package: Package, programs: dict[str, bytes]) -> dict[str, Any]:
         root = Path(work)
         archive.unpack(package, root)
         files = []
-        for path, packed_as in SOURCES.items():
+        for path, packed_as in _SOURCES.items():
             if (root / packed_as).is_file():
                 packed = (root / packed_as).read_bytes()
                 found = programs[path][: len(packed)]
                 # Into isolinux.bin the table of the El Torito entry is written, which it finds the rest of itself by.
-                table = slice(8, 64) if path == ISOLINUX else slice(0, 0)
+                table = slice(8, 64) if path == contents.ISOLINUX else slice(0, 0)
                 if found[: table.start] + found[table.stop :] != packed[: table.start] + packed[table.stop :]:
                     raise BuildError(f"the image's {path} is not {package.name} {package.version}'s: build it anew")
                 files.append(_file(path, found))

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import boots_from
 from boots_from import image
+from lab import machine
+from lab.firmware import BIOS, UEFI, Firmware
+from lab.machine import BootError, Machine
+from lab.media import AHCI_CD
 from template import archive
-from template.__main__ import CACHE, FIRMWARE
 from template.__main__ import main as make_template
 from template.archive import Package
+from template.checkout import CACHE, FIRMWARE
 from template.tool import BuildError
-from tests.boot import machine
-from tests.boot.machine import BootError, Firmware, Machine
 
 
 def newest() -> list[Package]:
@@ -50,7 +52,7 @@ def features(firmware: Firmware) -> str:
         work = Path(name)
         iso = work / "boots-from.iso"
         iso.write_bytes(boots_from.bake("http://bootserver/boot"))
-        with Machine(firmware, machine.AHCI_CD.arguments(iso), work, f"bump-{firmware.name}") as running:
+        with Machine(firmware, AHCI_CD.arguments(iso), work, f"bump-{firmware.name}") as running:
             running.wait_for("boots-from: booting from", firmware.seconds)
             (line,) = re.findall(r"Features: (.*)", running.console)
             return str(line).strip()
@@ -66,9 +68,9 @@ def leaves_usb_to_the_firmware(template: bytes) -> bool:
         work = Path(name)
         iso = work / "boots-from.iso"
         iso.write_bytes(image.fill(template, b"#!ipxe\nprompt --key y Press y: && echo typed\nsleep 600\n"))
-        media = [*machine.AHCI_CD.arguments(iso), *machine.usb_keyboard("qemu-xhci")]
-        with Machine(machine.BIOS, media, work, "bump-keyboard") as running:
-            running.wait_for("Press y:", machine.BIOS.seconds)
+        media = [*AHCI_CD.arguments(iso), *machine.usb_keyboard("qemu-xhci")]
+        with Machine(BIOS, media, work, "bump-keyboard") as running:
+            running.wait_for("Press y:", BIOS.seconds)
             try:
                 running.press("y", shows="typed")
             except BootError:
@@ -82,7 +84,7 @@ def show() -> None:
     for line in image.firmware(template):
         print("  " + " ".join(line.split()[:2]))
     print(f"  image {len(template):,} bytes")
-    for firmware in (machine.BIOS, machine.UEFI):
+    for firmware in (BIOS, UEFI):
         print(f"  {firmware.name}: {features(firmware)}", flush=True)
 
 

@@ -14,53 +14,25 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from template.__main__ import HINT
+from template import contents
 from template.esp import SECTOR
 from template.tool import BuildError, run
 
 BLOCK = 2048  # bytes: ISO 9660's
 
-_X86 = "UEFI's name for x86-64 on removable media; Microsoft's signature makes Secure Boot run it"
-_ARM64 = _X86.replace("x86-64", "ARM64")
-_COPY = "; here for sticks made by copying the ISO's files"
-_SLOT = "**slot**: the script, which alone differs between two images"
-# What each file is, and why it is there.
-_FILES = {
-    "/boot/isolinux/isolinux.bin": "BIOS's boot loader, for CD and stick alike",
-    "/boot/isolinux/ldlinux.c32": "ISOLINUX's other half, without which it stops",
-    "/boot/isolinux/isolinux.cfg": "tells ISOLINUX to load the next two",
-    "/boot/isolinux/ipxe.lkrn": "iPXE for BIOS, in the form of a Linux kernel",
-    "/EFI/BOOT/autoexec.ipxe": f"{_SLOT}; BIOS's initrd, which iPXE takes for its script",
-    "/EFI/BOOT/BOOTX64.EFI": f"shim{_COPY}",
-    "/EFI/BOOT/grubx64.efi": f"iPXE{_COPY}",
-    "/EFI/BOOT/mmx64.efi": f"MokManager{_COPY}",
-    "/EFI/BOOT/ecdsa-x86_64.efi": f"the second iPXE{_COPY}",
-    "/EFI/BOOT/BOOTAA64.EFI": f"iPXE itself{_COPY}: shim and MokManager too would take the image over 14 MiB",
-    f"/{HINT}": "its name tells what to choose in MokManager; its content is the next file's",
-    "/firmware.txt": "packages, versions, hashes",
-    "ESP /EFI/BOOT/BOOTX64.EFI": f"shim. {_X86}",
-    "ESP /EFI/BOOT/grubx64.efi": "iPXE for x86-64, under the only name that shim starts",
-    "ESP /EFI/BOOT/mmx64.efi": "MokManager, with which the operator enrolls iPXE, under the only name that shim starts",
-    "ESP /EFI/BOOT/BOOTAA64.EFI": f"shim. {_ARM64}",
-    "ESP /EFI/BOOT/grubaa64.efi": "iPXE for ARM64",
-    "ESP /EFI/BOOT/mmaa64.efi": "MokManager for ARM64",
-    "ESP /EFI/BOOT/ecdsa-x86_64.efi": "a second iPXE, for https with ECDSA; uses the network card through the first",
-    "ESP /EFI/BOOT/ecdsa-arm64.efi": "the same for ARM64, where it has drivers of its own",
-    "ESP /EFI/BOOT/BOOTRISCV64.EFI": "iPXE for RISC-V 64; nobody signs for its Secure Boot",
-    "ESP /EFI/BOOT/BOOTLOONGARCH64.EFI": "iPXE for LoongArch64; nobody signs for its Secure Boot",
-    "ESP /EFI/BOOT/autoexec.ipxe": f"{_SLOT}; iPXE on UEFI looks for it where it was loaded from",
-    f"ESP /{HINT}": "its name tells what to choose in MokManager",
-}
+# Parts of the picture.
+_TABLES, _TABLES_COPY, _TREE = "MBR and GPT", "GPT, copy", "ISO 9660: directories, El Torito"
 
 
 @dataclass(frozen=True)
 class Range:
-    """Bytes of the image: the first, how many, what they are, and why they are there."""
+    """Bytes of the image: the first, how many, what they are, why they are there, and their part of the picture."""
 
     start: int
     size: int
     what: str
     why: str
+    drawn: str
 
 
 def ranges(image: Path) -> list[Range]:
@@ -77,23 +49,31 @@ def ranges(image: Path) -> list[Range]:
     esp, esp_sectors = (int(word) for word in _found(r"MBR partition *: *2 +\S+ +0xef +(\d+) +(\d+)", report))
     last = len(content) - SECTOR
     found = [
-        Range(0, 432, "MBR, boot code", "BIOS from stick or disk: finds isolinux.bin, whose block is written into it"),
-        Range(432, 80, "MBR, partition table", "see the partitions below"),
-        Range(SECTOR, SECTOR, "GPT header", "some UEFIs look for the ESP of a stick in a GPT alone"),
-        Range(2 * SECTOR, entries, "GPT entries", "see the partitions below"),
-        Range(16 * BLOCK, 4 * BLOCK, "volume descriptors", "ISO 9660, El Torito, Joliet (Windows' names), end"),
-        Range(32 * BLOCK, 3 * BLOCK, "volume descriptors", "the same for who mounts partition 1 of a stick"),
-        Range(35 * BLOCK, (catalog - 35) * BLOCK, "directories, path tables", "twice, for disc and partition 1"),
-        Range(catalog * BLOCK, BLOCK, "El Torito catalogue", "see the entries below"),
+        Range(
+            0, 432, "MBR, boot code",
+            "BIOS from stick or disk: finds isolinux.bin, whose block is written into it", _TABLES,
+        ),
+        Range(432, 80, "MBR, partition table", "see the partitions below", _TABLES),
+        Range(SECTOR, SECTOR, "GPT header", "some UEFIs look for the ESP of a stick in a GPT alone", _TABLES),
+        Range(2 * SECTOR, entries, "GPT entries", "see the partitions below", _TABLES),
+        Range(
+            16 * BLOCK, 4 * BLOCK, "volume descriptors", "ISO 9660, El Torito, Joliet (Windows' names), end", _TREE
+        ),
+        Range(32 * BLOCK, 3 * BLOCK, "volume descriptors", "the same for who mounts partition 1 of a stick", _TREE),
+        Range(
+            35 * BLOCK, (catalog - 35) * BLOCK, "directories, path tables", "twice, for disc and partition 1", _TREE
+        ),
+        Range(catalog * BLOCK, BLOCK, "El Torito catalogue", "see the entries below", _TREE),
         *_fat(content[esp * SECTOR : (esp + esp_sectors) * SECTOR], esp * SECTOR),
-        Range(last - entries, entries, "GPT entries, copy", "UEFI wants a copy at the end"),
-        Range(last, SECTOR, "GPT header, copy", "UEFI wants a copy at the end"),
-    ]
+        Range(last - entries, entries, "GPT entries, copy", "UEFI wants a copy at the end", _TABLES_COPY),
+        Range(last, SECTOR, "GPT header, copy", "UEFI wants a copy at the end", _TABLES_COPY),
+    ]  # fmt: skip
     listing = _xorriso(image, "-find", "/", "-type", "f", "-exec", "report_lba")
     for block, size, path in re.findall(
         r"^File data lba: *\d+ , *(\d+) , *\d+ , *(\d+) , '(.*)'$", listing, re.MULTILINE
     ):
-        found.append(Range(int(block) * BLOCK, int(size), path, _FILES[path]))
+        row = contents.find(contents.ISO, path.removeprefix("/"))
+        found.append(Range(int(block) * BLOCK, int(size), path, row.why, row.drawn))
     return sorted(found, key=lambda part: part.start)
 
 
@@ -105,9 +85,21 @@ def _fat(esp: bytes, offset: int) -> list[Range]:
     root = (reserved + fats * fat_sectors) * SECTOR
     data = root + root_entries * 32
     found = [
-        Range(offset, reserved * SECTOR, "ESP: boot sector", "FAT16, which UEFI reads from any medium"),
-        Range(offset + reserved * SECTOR, root - reserved * SECTOR, "ESP: both FATs", "which cluster follows which"),
-        Range(offset + root, data - root, "ESP: root directory", "holds the label BOOTS-FROM, which MokManager shows"),
+        Range(offset, reserved * SECTOR, "ESP: boot sector", "FAT16, which UEFI reads from any medium", contents.FAT),
+        Range(
+            offset + reserved * SECTOR,
+            root - reserved * SECTOR,
+            "ESP: both FATs",
+            "which cluster follows which",
+            contents.FAT,
+        ),
+        Range(
+            offset + root,
+            data - root,
+            "ESP: root directory",
+            "holds the label BOOTS-FROM, which MokManager shows",
+            contents.FAT,
+        ),
     ]
     with tempfile.TemporaryDirectory(prefix="boots-from-") as name:
         file = Path(name, "esp.img")
@@ -115,10 +107,13 @@ def _fat(esp: bytes, offset: int) -> list[Range]:
         for line in run(["mdir", "-/", "-b", "-i", str(file), "::"]).splitlines():
             path = line.removeprefix("::")
             clusters = re.findall(r"<(\d+)(?:-(\d+))?>", run(["mshowfat", "-i", str(file), f"::{path}"]))
-            why = "a directory" if path.endswith("/") else _FILES[f"ESP {path}"]
+            why, drawn = "a directory", contents.FAT
+            if not path.endswith("/"):
+                row = contents.find(contents.ESP, path.removeprefix("/"))
+                why, drawn = row.why, row.drawn
             for first, end in clusters:  # a directory that has grown is in two pieces
                 start = offset + data + (int(first) - 2) * cluster
-                found.append(Range(start, (int(end or first) - int(first) + 1) * cluster, f"ESP: {path}", why))
+                found.append(Range(start, (int(end or first) - int(first) + 1) * cluster, f"ESP: {path}", why, drawn))
     return found
 
 

@@ -5,7 +5,7 @@ Its suite no longer had that when the template was made.
 
 from boots_from import image
 from template import archive
-from template.__main__ import FIRMWARE
+from template.checkout import FIRMWARE
 
 
 def moved(template: bytes) -> list[str]:

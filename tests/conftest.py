@@ -5,9 +5,31 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.boot import server
-from tests.namespaces import LEFT_OUT
+from lab import server
+from lab.namespaces import NoNamespacesError
 from tests.pinned import MOVED
+
+LEFT_OUT = "no namespaces to be had here"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    """Leave a test out that wants a LAN, where there are no namespaces to make one of."""
+    yield from _or_left_out()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Likewise for one that wants other namespaces."""
+    yield from _or_left_out()
+
+
+def _or_left_out() -> Iterator[None]:
+    try:
+        yield
+    except NoNamespacesError as error:
+        # A container's default capabilities and seccomp profile forbid them.
+        pytest.skip(f"{LEFT_OUT} ({error}): in a container run it with --privileged")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -18,6 +40,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
         terminalreporter.write_line(f"LEFT OUT: {len(reasons)} tests: {reasons[0]}", yellow=True)
     for line in MOVED:
         terminalreporter.write_line(f"NOT THE PINNED FIRMWARE: {line}", yellow=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the mark thorough("uefi") hold for those parameters alone whose id begins so."""
+    for item in items:
+        for mark in [mark for mark in item.own_markers if mark.name == "thorough" and mark.args]:
+            if not str(getattr(item, "callspec").id).startswith(mark.args):  # noqa: B009
+                item.own_markers.remove(mark)
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,97 +1,24 @@
 """Write ./dist/boots-from.html, the page that bakes: python -m web, which make web runs."""
 
-import base64
-import gzip
-import hashlib
-import html
-import json
 import sys
-from pathlib import Path
 
-import boots_from
-from boots_from import cli, image
-from template.__main__ import CHECKOUT
-from web import rules
-
-HERE = Path(__file__).resolve().parent
-NAME = "boots-from.html"
-
-
-def make(template: bytes) -> bytes:
-    """Return the page: one file that holds everything, and asks nobody for anything.
-
-    Args:
-        template: the image that it bakes from.
-
-    Raises:
-        TemplateError: the template is damaged.
-    """
-    image.check(template)
-    first = template.index(image.SLOT)
-    data = rules.export() | {
-        "template_sha256": hashlib.sha256(template).hexdigest(),
-        "slot_offsets": [first, template.index(image.SLOT, first + 1)],
-    }
-    style, check, page = ((HERE / name).read_text() for name in ("style.css", "check.js", "page.js"))
-    # Nothing may be fetched, and nothing run but these two scripts (Content Security Policy, level 3).
-    policy = [
-        "default-src 'none'",
-        f"script-src {_source(check)} {_source(page)}",
-        f"style-src {_source(style)}",
-        "form-action 'none'",
-        "base-uri 'none'",
-    ]
-    hashes = []
-    for line in image.enrolled_hashes(template):
-        path, sha256, what = line.split(maxsplit=2)
-        rows = "\n".join(image.mok_rows(sha256))
-        name = path.rsplit("/", 1)[1]
-        hashes.append(
-            f'<code>{path}</code> ({what}), which shows as <code class="hash" id="{name}">{rows}</code>'
-            f'<button type="button" class="plain copy" data-of="{name}">Copy {name}\'s hash</button>'
-        )
-    firmware = [line.split() for line in image.firmware(template)]
-    # mtime=0: the same bytes at every build.
-    packed = base64.b64encode(gzip.compress(template, 9, mtime=0)).decode("ascii")
-    return (
-        (HERE / "page.html")
-        .read_text()
-        .format(
-            csp="; ".join(policy),
-            style=style,
-            check=check,
-            page=page,
-            rules=json.dumps(data, indent=1).replace("<", "\\u003c"),
-            template=packed,
-            template_sha256=data["template_sha256"],
-            size=f"{len(template):,}",
-            output=cli.OUTPUT,
-            script=image.SCRIPT,
-            version=boots_from.__version__,
-            hashes="\n".join(hashes),
-            firmware="\n".join(
-                f"<li>{html.escape(f'{name} {version} (Debian {suite})')}</li>" for name, version, suite, _ in firmware
-            ),
-        )
-        .encode()
-    )
-
-
-def _source(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+from boots_from import image
+from boots_from.errors import BootsFromError
+from template.checkout import CHECKOUT, DIST
+from web import page
 
 
 def main() -> int:
     """Write the page; return the exit status."""
     try:
-        page = make(image.read_template())
-    except boots_from.BootsFromError as error:
+        content = page.make(image.read_template())
+    except BootsFromError as error:
         print(f"web: {error}", file=sys.stderr)
         return 2
-    output = CHECKOUT / "dist" / NAME
+    output = DIST / page.NAME
     output.parent.mkdir(exist_ok=True)
-    output.write_bytes(page)
-    print(f"{output.relative_to(CHECKOUT)} {len(page):,} bytes")
+    output.write_bytes(content)
+    print(f"{output.relative_to(CHECKOUT)} {len(content):,} bytes")
     return 0
 
 

@@ -8,9 +8,11 @@ from contextlib import ExitStack
 import pytest
 
 import boots_from
+from lab.firmware import BIOS
+from lab.lan import Lan
+from lab.machine import AGAIN, BANNER, Machine, usb_keyboard
+from lab.media import AHCI_CD
 from tests.boot.conftest import Boot
-from tests.boot.lan import Lan
-from tests.boot.machine import AGAIN, AHCI_CD, BANNER, BIOS, Machine, usb_keyboard
 
 URL = "http://bty-server/boot"
 
@@ -67,6 +69,7 @@ def serve(lan: Lan) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.thorough
 def test_boots_without_a_key_once_it_is_mended(lan: Lan, boot: Boot, fault: str) -> None:
     begin, seconds = FAULTS[fault]
     mend = begin(lan)
@@ -81,6 +84,7 @@ def test_boots_without_a_key_once_it_is_mended(lan: Lan, boot: Boot, fault: str)
     assert came - booted.diagnosed > 28
 
 
+@pytest.mark.thorough
 def test_server_starts_three_minutes_after_the_machine(lan: Lan, boot: Boot) -> None:
     lan.segment()
     booted = boot(URL)
@@ -93,6 +97,9 @@ def test_server_starts_three_minutes_after_the_machine(lan: Lan, boot: Boot) -> 
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.thorough(
+    "bios", "uefi-x86_64-no link", "uefi-x86_64-no DHCP", "uefi-x86_64-no name", "uefi-x86_64-bad script"
+)
 def test_a_key_opens_the_shell(lan: Lan, boot: Boot, fault: str) -> None:
     """One of a USB keyboard, and one on the serial console; exit tries again at once, without a reset."""
     begin, seconds = FAULTS[fault]
@@ -112,6 +119,7 @@ def test_a_key_opens_the_shell(lan: Lan, boot: Boot, fault: str) -> None:
     assert booted.console.count(BANNER) == 1
 
 
+@pytest.mark.thorough
 def test_power_comes_back_for_five_machines_and_later_for_their_server(lan: Lan) -> None:
     """All on one switch, with one server for DHCP, DNS and HTTP."""
     for _ in range(5):

@@ -8,11 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-from release.__main__ import PREBAKED_URL
+from lab.lan import Lan
+from lab.namespaces import unshare
+from release.files import PREBAKED_URL
+from template.checkout import CHECKOUT
 from tests.boot.conftest import Boot
-from tests.boot.lan import Lan
-from tests.boot.machine import CHECKOUT
-from tests.namespaces import unshare
 
 
 def test_ten_line_web_app(lan: Lan, boot: Boot) -> None:

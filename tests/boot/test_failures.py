@@ -7,9 +7,11 @@ import pytest
 
 import boots_from
 from boots_from import image
+from lab.firmware import BIOS, UEFI, Firmware
+from lab.lan import Lan
+from lab.machine import AGAIN, HEIGHT, Machine, usb_keyboard
+from lab.media import XHCI_STICK
 from tests.boot.conftest import Boot
-from tests.boot.lan import Lan
-from tests.boot.machine import AGAIN, BIOS, HEIGHT, UEFI, XHCI_STICK, Firmware, Machine, usb_keyboard
 
 URL = "http://bty-server/boot"
 ENDED = "boots-from: the server's script has ended: on to the next boot device"
@@ -36,17 +38,20 @@ def test_no_card(lan: Lan, boot: Boot) -> None:
     assert "NO NETWORK CARD FOUND" in diagnosis(boot(URL), 3)
 
 
+@pytest.mark.thorough("uefi")
 def test_no_link(lan: Lan, boot: Boot) -> None:
     lan.segment(card="e1000e", plugged=False)
     said = diagnosis(boot(URL), 18)
     assert "net0 52:54:00:00:00:01 82574l: no link: look at cable and switch port\n" in said
 
 
+@pytest.mark.thorough("uefi")
 def test_no_dhcp(lan: Lan, boot: Boot) -> None:
     lan.segment(dhcp=False)
     assert f"{CARD}no answer to DHCP: look at VLAN and server\n" in diagnosis(boot(URL), 55)
 
 
+@pytest.mark.thorough("uefi")
 def test_dhcp_without_dns(lan: Lan, boot: Boot) -> None:
     lan.segment(dns=False)
     said = diagnosis(boot(URL), 12)
@@ -54,6 +59,7 @@ def test_dhcp_without_dns(lan: Lan, boot: Boot) -> None:
     assert re.search(f"{CARD}no DNS server, {LINK}..... 10.0.0.135 gateway 10.0.0.1 DNS none\n", said)
 
 
+@pytest.mark.thorough("uefi")
 def test_three_cards_each_with_its_own_trouble_on_one_screen(lan: Lan, boot: Boot) -> None:
     lan.segment()
     lan.segment(dhcp=False)
@@ -81,6 +87,7 @@ def test_three_cards_each_with_its_own_trouble_on_one_screen(lan: Lan, boot: Boo
     ],
     ids=["unknown host", "refused", "silent host", "404", "tftp"],
 )
+@pytest.mark.thorough("uefi-x86_64-tftp", "bios-silent host", "uefi-x86_64-404", "uefi-x86_64-refused")
 def test_server_not_there(lan: Lan, boot: Boot, url: str, words: str, short: str, seconds: float) -> None:
     lan.segment()
     lan.http()
@@ -100,6 +107,9 @@ def test_server_not_there(lan: Lan, boot: Boot, url: str, words: str, short: str
         ("stalls", "Connection timed out", "no answer", 40),
     ],
 )
+@pytest.mark.thorough(
+    "bios-mute", "bios-stalls", "uefi-x86_64-stalls", "uefi-x86_64-status", "bios-empty", "uefi-x86_64-dies"
+)
 def test_server_is_faulty(lan: Lan, boot: Boot, kind: str, words: str, short: str, seconds: float) -> None:
     lan.segment()
     lan.faulty("#!ipxe\n" + "# a comment\n" * 5000, kind)
@@ -108,6 +118,7 @@ def test_server_is_faulty(lan: Lan, boot: Boot, kind: str, words: str, short: st
     assert re.search(f"{CARD}{short}, {LINK}", said)
 
 
+@pytest.mark.thorough
 def test_mute_server_and_an_unplugged_card(lan: Lan, boot: Boot) -> None:
     lan.segment()
     lan.segment(card="e1000e", plugged=False)
@@ -141,7 +152,11 @@ def other_disk(work: Path) -> list[str]:
     return ["-drive", drive, "-device", "virtio-blk-pci,drive=second,bootindex=1"]
 
 
-@pytest.mark.parametrize("end", ["exit", "exit 0", "exit 1", "echo nothing more"])
+ENDS = {"plain exit": "exit", "exit 0": "exit 0", "exit 1": "exit 1", "no exit": "echo nothing more"}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.thorough("uefi-x86_64-plain exit", "uefi-x86_64-exit 0", "bios-exit 0", "bios-no exit")
 def test_script_that_ends_hands_over_to_the_next_boot_device(lan: Lan, boot: Boot, tmp_path: Path, end: str) -> None:
     lan.segment()
     (lan.www / "boot").write_text(f"#!ipxe\necho here\n{end}\n")
@@ -152,6 +167,7 @@ def test_script_that_ends_hands_over_to_the_next_boot_device(lan: Lan, boot: Boo
     assert len(lan.requests()) == 1
 
 
+@pytest.mark.thorough("uefi")
 def test_script_that_fails_is_diagnosed_and_then_the_mended_one_runs(lan: Lan, boot: Boot, tmp_path: Path) -> None:
     """Not at once: it is run again after 30 s, and what it has loaded is forgotten."""
     lan.segment()
@@ -171,6 +187,7 @@ def test_script_that_fails_is_diagnosed_and_then_the_mended_one_runs(lan: Lan, b
     assert "left-over" not in booted.console.rpartition("running it")[2]
 
 
+@pytest.mark.thorough("uefi")
 def test_menu_that_returns(lan: Lan, boot: Boot, tmp_path: Path) -> None:
     lan.segment()
     menu = "#!ipxe\nmenu Choose\nitem one First\nchoose --timeout 1000 picked && echo picked ${picked}\nexit\n"

@@ -6,12 +6,13 @@ import pytest
 
 import boots_from
 from boots_from import image
-from tests.boot import machine
-from tests.boot.lan import Lan
-from tests.boot.machine import BIOS, UEFI, Firmware
+from lab import machine
+from lab.firmware import BIOS, UEFI, Firmware
+from lab.lan import Lan
+from lab.media import AHCI_CD, XHCI_CD, XHCI_STICK
 
 DISK, ITSELF, NOTHING, FAILS = "the disk boots", "our own image again", "No bootable device", "fails, and tries again"
-MEDIA = {"SATA CD": machine.AHCI_CD, "USB CD": machine.XHCI_CD, "USB stick": machine.XHCI_STICK}
+MEDIA = {"SATA CD": AHCI_CD, "USB CD": XHCI_CD, "USB stick": XHCI_STICK}
 SHOWS = {
     DISK: "the installed disk has booted",
     ITSELF: "boots-from: booting from",  # the disk shows iPXE's banner, too
@@ -42,6 +43,7 @@ def installed_disk(work: Path) -> list[str]:
 @pytest.mark.parametrize("medium", MEDIA)
 @pytest.mark.parametrize("ends", dict.fromkeys(end for _, end in TABLE))
 @pytest.mark.parametrize("firmware", [UEFI, BIOS], ids=lambda firmware: firmware.name)
+@pytest.mark.thorough
 def test_installed_machine_goes_on(lan: Lan, firmware: Firmware, ends: str, medium: str, tmp_path: Path) -> None:
     lan.segment()
     (lan.www / "boot").write_text(f"#!ipxe\n{ends}\n")

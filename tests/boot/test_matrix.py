@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 
 import boots_from
-from tests.boot import machine, matrix
+from documents import matrix
+from lab import machine
+from lab.firmware import UEFI_OLD_CPU
+from lab.media import AHCI_CD
+from lab.server import BootServer
 from tests.boot.conftest import Variables
-from tests.boot.server import BootServer
 
 # What make test boots; make test-all boots all.
 _PC = ("CD, IDE", "CD, AHCI (SATA)", "CD, USB 2 (EHCI)", "stick, USB 3 (xHCI)")
@@ -41,8 +44,8 @@ def test_boots_on_a_cpu_without_random_numbers(boot_server: BootServer, tmp_path
     """As PCs were before 2013: iPXE takes 4 s longer."""
     iso = tmp_path / "boots-from.iso"
     iso.write_bytes(boots_from.bake(f"http://{machine.HOST}:{boot_server.port}/boot"))
-    media = machine.AHCI_CD.arguments(iso)
-    seconds = matrix.boot(machine.UEFI_OLD_CPU, media, boot_server, "/boot", tmp_path, "old-cpu")
+    media = AHCI_CD.arguments(iso)
+    seconds = matrix.boot(UEFI_OLD_CPU, media, boot_server, "/boot", tmp_path, "old-cpu")
     print(f"{seconds:.1f} s to the request")
 
 

@@ -4,9 +4,10 @@ import secrets
 
 import pytest
 
+from lab.firmware import BIOS, UEFI
+from lab.lan import Lan
+from lab.machine import ipxe
 from tests.boot.conftest import Boot
-from tests.boot.lan import Lan
-from tests.boot.machine import BIOS, UEFI, ipxe
 
 URL = "http://bty-server/boot?mac=${mac}"
 
@@ -70,6 +71,17 @@ LANS = {
 
 
 @pytest.mark.parametrize("name", LANS)
+@pytest.mark.thorough(
+    "bios-two silent",
+    "uefi-x86_64-two unplugged",
+    "uefi-x86_64-three cards, the first",
+    "bios-three cards, the second",
+    "uefi-x86_64-three cards, the last",
+    "bios-eight",
+    "uefi-x86_64-eight",
+    "bios-twenty",
+    "uefi-x86_64-twenty",
+)
 def test_finds_the_card(lan: Lan, boot: Boot, name: str) -> None:
     segments, seconds = LANS[name]
     for segment in segments:
@@ -99,6 +111,14 @@ SLOW_LANS = {
 
 
 @pytest.mark.parametrize("name", SLOW_LANS)
+@pytest.mark.thorough(
+    "uefi-x86_64-spanning tree",
+    "bios-DHCP answers after 12 s",
+    "uefi-x86_64-DHCP answers after 12 s",
+    "bios-IPv6 only, SLAAC",
+    "uefi-x86_64-IPv6's DNS",
+    "uefi-x86_64-IPv6 only, DHCPv6",
+)
 def test_boots_on(lan: Lan, boot: Boot, name: str) -> None:
     segment, seconds = SLOW_LANS[name]
     lan.segment(**segment)  # type: ignore[arg-type]
@@ -113,6 +133,7 @@ def test_boots_from_an_ipv6_literal(lan: Lan, boot: Boot) -> None:
     seen(boot, "http://[fd00::1]/boot", nonce, 4)
 
 
+@pytest.mark.thorough("uefi")
 def test_slow_server_behind_the_second_card(lan: Lan, boot: Boot) -> None:
     """It takes longer than the quick round waits; the round after it does not run through DHCP again."""
     lan.segment(dhcp=False)

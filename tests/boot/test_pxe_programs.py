@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from template.__main__ import FIRMWARE
-from tests import debs
+from lab import debs
+from lab.firmware import BIOS, UEFI, Firmware
+from lab.lan import Lan
+from template.checkout import FIRMWARE
 from tests.boot.conftest import Boot
-from tests.boot.lan import Lan
-from tests.boot.machine import BIOS, UEFI, Firmware
 
 PXE = Path(__file__).with_name("pxe.toml")
 # What DHCP says of another server and file, for machines that boot by PXE: the URL goes before it.
@@ -17,6 +17,7 @@ OTHER = "--dhcp-boot=other/file,other-server,10.0.0.99"
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "bty-server"])
+@pytest.mark.thorough("bios-bty-server", "uefi-x86_64-bty-server")
 def test_finds_its_menu_file(lan: Lan, boot: Boot, firmware: Firmware, host: str) -> None:
     lan.segment(options=(OTHER,) if host == "10.0.0.1" else ())
     programs, lib = debs.unpack(PXE) / "usr/lib", debs.unpack(FIRMWARE) / "usr/lib"

@@ -12,14 +12,15 @@ import trustme
 
 import boots_from
 from boots_from import image
-from template.__main__ import FIRMWARE
-from tests import debs
-from tests.boot import machine, mok
+from documents.matrix import boot
+from lab import debs, machine, mok
+from lab.firmware import ARM64_SECURE, UEFI_SECURE, Firmware
+from lab.lan import Lan, trusting
+from lab.machine import BootError, Machine
+from lab.media import SCSI_CD, XHCI_STICK
+from lab.server import BootServer
+from template.checkout import FIRMWARE
 from tests.boot.conftest import Variables
-from tests.boot.lan import Lan, trusting
-from tests.boot.machine import ARM64_SECURE, SCSI_CD, UEFI_SECURE, XHCI_STICK, BootError, Firmware, Machine
-from tests.boot.matrix import boot
-from tests.boot.server import BootServer
 from tests.boot.test_transports import ECDSA, RSA
 
 SIGNED = Path(__file__).with_name("signed.toml")
@@ -45,6 +46,7 @@ def enroll(firmware: Firmware, work: Path, name: str, controller: str = "qemu-xh
 
 
 @FIRMWARES
+@pytest.mark.thorough("uefi-arm64")
 def test_first_boot_is_refused_and_waits_for_the_operator(firmware: Firmware, tmp_path: Path) -> None:
     bake("http://bootserver/boot", tmp_path)
     with power_on(firmware, tmp_path, "refused") as running:
@@ -60,6 +62,7 @@ def test_first_boot_is_refused_and_waits_for_the_operator(firmware: Firmware, tm
 
 
 @FIRMWARES
+@pytest.mark.thorough("uefi-arm64")
 def test_enrolled_once_it_boots_from_every_url(
     firmware: Firmware, enrolled: Variables, boot_server: BootServer, tmp_path: Path
 ) -> None:
@@ -77,6 +80,7 @@ def test_enrolled_once_it_boots_from_every_url(
 
 @FIRMWARES
 @pytest.mark.parametrize("kind", [RSA, ECDSA], ids=["RSA", "ECDSA"])
+@pytest.mark.thorough("RSA", "ECDSA-uefi-arm64")
 def test_https_wants_the_second_build_enrolled_for_ecdsa(
     firmware: Firmware, kind: trustme.KeyType, enrolled: Variables, lan: Lan, tmp_path: Path
 ) -> None:
@@ -106,6 +110,7 @@ def test_https_wants_the_second_build_enrolled_for_ecdsa(
         running.wait_for(nonce, firmware.seconds)
 
 
+@pytest.mark.thorough
 def test_enrolls_by_a_usb_2_keyboard(tmp_path: Path) -> None:
     bake("http://bootserver/boot", tmp_path)
     enroll(UEFI_SECURE, tmp_path, "usb2", "usb-ehci")
@@ -113,6 +118,7 @@ def test_enrolls_by_a_usb_2_keyboard(tmp_path: Path) -> None:
         running.wait_for("never", 60)
 
 
+@pytest.mark.thorough
 def test_new_firmware_asks_once_more(enrolled: Variables, boot_server: BootServer, tmp_path: Path) -> None:
     """A bump of iPXE is another program."""
     shutil.copy(enrolled(UEFI_SECURE), tmp_path)
@@ -123,6 +129,7 @@ def test_new_firmware_asks_once_more(enrolled: Variables, boot_server: BootServe
     boot(UEFI_SECURE, SCSI_CD.arguments(iso), boot_server, "/boot", tmp_path, "bumped")
 
 
+@pytest.mark.thorough
 def test_unsigned_programs_are_refused_and_signed_ones_run(
     enrolled: Variables, boot_server: BootServer, tmp_path: Path
 ) -> None:
@@ -141,6 +148,7 @@ def test_unsigned_programs_are_refused_and_signed_ones_run(
 
 
 @pytest.mark.parametrize(("keys", "shows"), [("uefi23", mok.REFUSED), ("win23", "Access Denied")])
+@pytest.mark.thorough
 def test_needs_one_of_microsofts_cas_for_others(keys: str, shows: str, tmp_path: Path) -> None:
     """The one of 2023 alone will do, on machines made without the one of 2011; a machine for Windows alone refuses."""
     code, variables = UEFI_SECURE.pflash
@@ -197,6 +205,7 @@ def linux(server: BootServer, init: str) -> None:
     server.files["/boot"] = f"#!ipxe\nkernel vmlinuz console=ttyS0 rdinit=/init\n{initrds}boot\n".encode()
 
 
+@pytest.mark.thorough
 def test_signed_linux_runs_and_mokutil_undoes_it(enrolled: Variables, boot_server: BootServer, tmp_path: Path) -> None:
     shutil.copy(enrolled(UEFI_SECURE), tmp_path)
     bake(f"http://{machine.HOST}:{boot_server.port}/boot", tmp_path)

@@ -15,12 +15,14 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import boots_from
+from lab import debs
+from lab.firmware import ARM64, BIOS, UEFI, Firmware
+from lab.lan import IQN, Lan, der, trusting
+from lab.machine import BANNER, Machine, ipxe, usb_keyboard
+from lab.media import SCSI_CD
 from template import esp, iso
-from template.__main__ import FIRMWARE
-from tests import debs
+from template.checkout import FIRMWARE
 from tests.boot.conftest import Boot
-from tests.boot.lan import IQN, Lan, der, trusting
-from tests.boot.machine import ARM64, BANNER, BIOS, SCSI_CD, UEFI, Firmware, Machine, ipxe, usb_keyboard
 from tests.boot.test_failures import ENDED, WAITS_FOR_KEYS, other_disk, type_at_what_waits
 from tests.boot.test_network import no_way_to_the_server, silent
 from tests.unit.test_image import longest
@@ -84,6 +86,7 @@ def test_iscsi(lan: Lan, boot: Boot, tmp_path: Path) -> None:
     assert [request[0] for request in lan.requests()] == ["/from-the-disk"]
 
 
+@pytest.mark.thorough("uefi")
 def test_iscsi_after_a_failed_try(lan: Lan, boot: Boot, tmp_path: Path) -> None:
     lan.segment()
     disk = lun(lan, tmp_path)
@@ -123,6 +126,7 @@ def disk_with_a_second_stage(work: Path, lib: Path, nonce: str) -> Path:
     return disk
 
 
+@pytest.mark.thorough("uefi")
 def test_iscsi_second_stage(lan: Lan, boot: Boot, tmp_path: Path, lib: Path) -> None:
     lan.segment()
     nonce = secrets.token_hex(8)
@@ -164,6 +168,7 @@ class TestHttpsWithTheCaEnrolled:
         ],
         indirect=["ca"],
     )
+    @pytest.mark.thorough("P-384", "RSA of a CA")
     def test_boots(
         self,
         lan: Lan,
@@ -197,6 +202,7 @@ class TestHttpsWithTheCaEnrolled:
         ids=["RSA-expired", "ECDSA-expired", "RSA-another name", "ECDSA-another name"],
         indirect=["ca"],
     )
+    @pytest.mark.thorough("RSA-another name", "ECDSA-expired")
     def test_refuses(self, lan: Lan, boot: Boot, ca: trustme.CA, fault: str, request: pytest.FixtureRequest) -> None:
         lan.segment()
         serve(lan.www)
@@ -206,6 +212,7 @@ class TestHttpsWithTheCaEnrolled:
         lan.http(lan.https(ca.issue_cert(name, not_after=end, key_type=kind)))
         assert_blames_the_certificate(boot("https://bty-server/boot"))
 
+    @pytest.mark.thorough
     def test_three_cards_the_last_is_good(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
         no_way_to_the_server(lan)
         silent(lan)
@@ -228,6 +235,7 @@ class TestHttpsWithTheCaEnrolled:
         assert booted.console.count(ENDED) == 2
         assert len(lan.requests()) == 1
 
+    @pytest.mark.thorough
     def test_script_that_fails_is_diagnosed(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
         lan.segment()
         (lan.www / "boot").write_text("#!ipxe\necho here\nchain missing\n")
@@ -251,6 +259,7 @@ class TestHttpsWithTheCaEnrolled:
 
 @pytest.mark.parametrize("firmware", [ARM64], ids=["uefi-arm64"], indirect=True)
 @pytest.mark.parametrize("kind", [RSA, ECDSA], ids=["RSA", "ECDSA"])
+@pytest.mark.thorough("RSA")
 def test_https_on_arm64(lan: Lan, kind: trustme.KeyType, tmp_path: Path, firmware: Firmware) -> None:
     lan.segment()
     ca = trustme.CA(key_type=kind)
@@ -264,6 +273,7 @@ def test_https_on_arm64(lan: Lan, kind: trustme.KeyType, tmp_path: Path, firmwar
 
 
 @with_rsa
+@pytest.mark.thorough
 def test_https_of_a_ca_that_stands_behind_one_with_ecdsa(lan: Lan, ca: trustme.CA, tmp_path: Path) -> None:
     """In the firmware's store, which the first build reads no further than that."""
     lan.segment()
@@ -324,6 +334,7 @@ def test_https_of_an_unknown_ca_is_refused(lan: Lan, boot: Boot, ca: trustme.CA)
     assert lan.requests() == []
 
 
+@pytest.mark.thorough("uefi")
 def test_redirects(lan: Lan, boot: Boot) -> None:
     lan.segment()
     nonce = serve(lan.www)
@@ -345,6 +356,7 @@ def test_basic_auth_by_user_information(lan: Lan, boot: Boot) -> None:
     assert "hunter" not in booted.console
 
 
+@pytest.mark.thorough("bios")
 def test_query_port_and_settings_reach_the_server(lan: Lan, boot: Boot) -> None:
     lan.segment()
     nonce = serve(lan.www)
@@ -356,6 +368,7 @@ def test_query_port_and_settings_reach_the_server(lan: Lan, boot: Boot) -> None:
     assert lan.requests()[0][0].replace("%27", "'") == f"/boot?{query}"
 
 
+@pytest.mark.thorough("uefi")
 def test_url_of_the_greatest_length(lan: Lan, boot: Boot) -> None:
     lan.segment()
     nonce = serve(lan.www)

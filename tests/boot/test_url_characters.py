@@ -3,9 +3,11 @@
 import string
 from urllib.parse import unquote
 
+import pytest
+
 from boots_from import chain_url, image
+from lab.lan import Lan
 from tests.boot.conftest import Boot
-from tests.boot.lan import Lan
 
 SERVER = "http://[fd00::1]"  # has an address in a tenth of a second, IPv4 in three
 PRINTABLE = string.digits + string.ascii_letters + string.punctuation
@@ -16,6 +18,7 @@ def urls() -> list[str]:
     return [f"{SERVER}/{word}" for char in PRINTABLE for word in (f"{char}a{char}b{char}", f"x?{char}a{char}b{char}")]
 
 
+@pytest.mark.thorough("uefi")
 def test_every_character(lan: Lan, boot: Boot) -> None:
     """One machine runs the scripts of all these URLs, one after the other: its server's script chains to them."""
     lan.segment(ipv6="slaac")

@@ -13,10 +13,12 @@ import pytest
 
 from boots_from import chain_url, image
 from boots_from.errors import UrlError
+from lab.firmware import BIOS, Firmware
+from lab.lan import IQN, Lan
+from lab.machine import HOST, Machine
+from lab.media import SCSI_CD
+from lab.server import BootServer
 from tests.boot.conftest import Boot
-from tests.boot.lan import IQN, Lan
-from tests.boot.machine import BIOS, HOST, SCSI_CD, Firmware, Machine
-from tests.boot.server import BootServer
 from tests.boot.test_transports import lun
 
 # Refused: without a scheme it is a path to iPXE, beside the script (UEFI) or on DHCP's TFTP server (BIOS).
@@ -54,6 +56,7 @@ def refuses(url: str) -> bool:
     return False
 
 
+@pytest.mark.thorough("uefi")
 def test_ipxe_does_with_each_url_what_is_said_of_it(
     firmware: Firmware, boot_server: BootServer, tmp_path: Path
 ) -> None:
@@ -92,6 +95,7 @@ def test_ipxe_does_with_each_url_what_is_said_of_it(
 
 
 @pytest.mark.parametrize("target", ["iqn.target", "disk"])
+@pytest.mark.thorough("uefi")
 def test_iscsi_target_of_any_name(lan: Lan, boot: Boot, tmp_path: Path, target: str) -> None:
     lan.segment()
     lan.iscsi("10.0.0.1", lun(lan, tmp_path), target)
@@ -99,6 +103,7 @@ def test_iscsi_target_of_any_name(lan: Lan, boot: Boot, tmp_path: Path, target: 
 
 
 @pytest.mark.parametrize("url", ["${filename}", "${net0/filename}?mac=${mac}", "${root-path}"])
+@pytest.mark.thorough("bios")
 def test_url_that_dhcp_gives(lan: Lan, boot: Boot, tmp_path: Path, url: str) -> None:
     nonce = secrets.token_hex(8)
     named = ("--dhcp-boot=http://bty-server/given", f"--dhcp-option=option:root-path,iscsi:bty-server:::1:{IQN}")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from template.__main__ import CACHE, FIRMWARE
+from lab.namespaces import unshare
 from template.archive import KEYRING, fetch, load_pins
-from tests import checkout
-from tests.namespaces import unshare
+from template.checkout import CACHE, FIRMWARE
+from tests import clone
 from tests.template.own_archive import serving, signing_key
 
 
@@ -42,7 +42,7 @@ def moved_on(tmp_path: Path) -> Iterator[tuple[Path, list[str]]]:
             if suite == packages[0].suite:
                 debs = [newer(debs[0], tmp_path / suite, "99:1-1"), *debs[1:]]
             served.put(suite, *debs)
-        place = checkout.copy(tmp_path / "checkout")
+        place = clone.copy(tmp_path / "checkout")
         script = f'mount --bind "{key.keyring}" "{KEYRING}" && cd "{place}" && exec "$@"'
         yield place, [*unshare("mount"), "env", f"DEBIAN_MIRROR={served.mirror}", "sh", "-ec", script, "sh"]
 

@@ -15,12 +15,13 @@ from cyclonedx.validation.json import JsonStrictValidator
 import boots_from
 from boots_from import image
 from release import bill_of_materials, bump
-from release.__main__ import BILL, PREBAKED, PREBAKED_URL, SUMS
+from release.files import BILL, PREBAKED, PREBAKED_URL, SUMS
 from template import archive, layout
-from template.__main__ import CACHE, FIRMWARE, TEMPLATE, build
 from template.archive import Package, load_pins
+from template.build import build
+from template.checkout import CACHE, FIRMWARE, TEMPLATE
 from template.tool import BuildError
-from tests import checkout
+from tests import clone
 from tests.pinned import pinned_only
 
 VERSION = boots_from.__version__
@@ -28,7 +29,7 @@ VERSION = boots_from.__version__
 
 def make(place: Path, umask: int, zone: str) -> Path:
     """Make a release from nothing but the files under version control, and the packages; return its directory."""
-    checkout.copy(place, packages=True)
+    clone.copy(place, packages=True)
     env = {**os.environ, "PYTHONPATH": str(place / "src"), "TZ": zone}
     for module in ("template", "release"):
         subprocess.run([sys.executable, "-m", module], cwd=place, env=env, umask=umask, check=True)

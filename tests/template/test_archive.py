@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from lab.namespaces import as_user
 from template import archive
-from template.__main__ import CHECKOUT, FIRMWARE
 from template.archive import Pin
+from template.checkout import CHECKOUT, FIRMWARE
 from template.tool import BuildError
-from tests.namespaces import as_user
 from tests.template.own_archive import OTHER, SUITE, Archive, Key, serving, signing_key
 
 

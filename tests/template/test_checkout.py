@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import boots_from
-from tests import checkout as checkouts
-from tests.namespaces import as_user, unshare
+from lab.namespaces import as_user, unshare
+from tests import clone
 
 URL = "http://bootserver/boot"
 
@@ -16,7 +16,7 @@ URL = "http://bootserver/boot"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Return a fresh one, beside which Debian's packages are here already."""
-    return checkouts.copy(tmp_path / "checkout", packages=True)
+    return clone.copy(tmp_path / "checkout", packages=True)
 
 
 def make_iso(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:

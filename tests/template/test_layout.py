@@ -11,13 +11,11 @@ import pytest
 
 import boots_from
 from boots_from import image
-from release import layout_page
+from documents import layout as layout_page
 from template import layout
-from template.__main__ import CACHE, FIRMWARE, TEMPLATE
 from template.archive import fetch, load_pins
+from template.checkout import CACHE, CHECKOUT, FIRMWARE, TEMPLATE
 from tests.pinned import pinned_only
-
-CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +86,9 @@ def test_every_byte_is_accounted_for(iso: Path) -> None:
     content = iso.read_bytes()
     end = 0
     for part in layout.ranges(iso):
-        assert part.start >= end, part
-        assert not any(content[end : part.start]), part
+        assert part.start >= end, f"{part.what}, from byte {part.start} on, begins before byte {end}"
+        rest = content[end : part.start].lstrip(b"\0")
+        assert not rest, f"nothing says what byte {part.start - len(rest)} is, before {part.what}"
         end = part.start + part.size
     assert end == len(content)
 
@@ -172,9 +171,10 @@ def test_two_builds_are_equal(tmp_path: Path) -> None:
         place.mkdir()
         output = place / "template.iso"
         script = (
-            "import sys; from pathlib import Path; from template.__main__ import *;"
+            "import sys; from pathlib import Path;"
+            "from template import archive, build; from template.checkout import CACHE, FIRMWARE;"
             "work = Path(sys.argv[1], 'work'); work.mkdir();"
-            "build(archive.fetch(archive.load_pins(FIRMWARE), CACHE), Path(sys.argv[1], 'template.iso'), work)"
+            "build.build(archive.fetch(archive.load_pins(FIRMWARE), CACHE), Path(sys.argv[1], 'template.iso'), work)"
         )
         env = {**os.environ, "TZ": zone, "LC_ALL": locale, "LANG": locale, "SOURCE_DATE_EPOCH": str(number)}
         subprocess.run([sys.executable, "-c", script, place], cwd=CHECKOUT, env=env, umask=umask, check=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from lab.namespaces import unshare
 from template import archive
-from template.__main__ import CACHE, CHECKOUT, FIRMWARE, TEMPLATE
-from tests import checkout
-from tests.namespaces import unshare
+from template.checkout import CACHE, CHECKOUT, FIRMWARE, TEMPLATE
+from tests import clone
 from tests.template.own_archive import serving, signing_key
 
 pytestmark = pytest.mark.thorough
@@ -37,7 +37,7 @@ class Root:
     def checkout(self, owner: int = 0) -> str:
         """Put the files under version control into it; return where they lie."""
         name = f"/srv/checkout-{owner}"
-        place = checkout.copy(self.place / name[1:])
+        place = clone.copy(self.place / name[1:])
         subprocess.run(["chown", "-R", f"{owner}:{owner}", place], check=True)
         return name
 

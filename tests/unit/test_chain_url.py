@@ -1,7 +1,6 @@
 """Which URLs are taken as they are, and what the others are told."""
 
 import re
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -12,6 +11,7 @@ from boots_from import image
 from boots_from.boot_script import redact
 from boots_from.chain_url import BOOTABLE, SCHEMES, parse, without_userinfo
 from boots_from.errors import UrlError
+from template.checkout import CHECKOUT
 from tests.unit.urls import ACCEPTED
 
 _HTTP = "write http://HOST[:PORT][/PATH], such as http://bootserver/boot"
@@ -301,7 +301,7 @@ def test_readme_has_the_same_table() -> None:
     for scheme in SCHEMES:
         how = f"`{scheme.boot}`" if scheme.boot else f"refused: {scheme.instead}"
         rows.append(f"| `{scheme.form}` | {scheme.transport} | {how} | `{scheme.example}` |")
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    readme = (CHECKOUT / "README.md").read_text()
     assert "\n".join(["| --- | --- | --- | --- |", *rows, ""]) in readme
 
 

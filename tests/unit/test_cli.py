@@ -17,7 +17,7 @@ import pytest
 import boots_from
 from boots_from import chain_url, cli, image
 from boots_from.chain_url import SCHEMES
-from tests.namespaces import unshare
+from lab.namespaces import unshare
 
 URL = "http://bootserver/boot?mac=${net0/mac}&again=1"
 OLD = b"the old image"

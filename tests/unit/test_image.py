@@ -1,7 +1,6 @@
 """The slots: all found, all filled, nothing else touched."""
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +8,7 @@ from hypothesis import given, settings
 import boots_from
 from boots_from import boot_script, chain_url, image
 from boots_from.errors import TemplateError, UrlError
+from template.checkout import CHECKOUT
 from tests.pinned import pinned_only
 from tests.unit.urls import ACCEPTED
 
@@ -174,7 +174,7 @@ def test_firmware_list() -> None:
 
 @pinned_only
 def test_hashes_to_enroll_are_in_the_page() -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs/secure-boot.md").read_text()
+    page = (CHECKOUT / "docs/secure-boot.md").read_text()
     for line in image.enrolled_hashes(TEMPLATE):
         path, digits, what = line.split(maxsplit=2)
         assert f"| `{path}` | {what} | `{bytes.fromhex(digits).hex(' ').upper()}` |" in page

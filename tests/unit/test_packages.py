@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 
 import boots_from
-from template.__main__ import CACHE
-from tests import debs
-from tests.namespaces import unshare
+from lab import debs
+from lab.namespaces import unshare
+from template.checkout import CACHE, CHECKOUT
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 URL = "http://bootserver/boot"
 VERSION = boots_from.__version__
 MODULES = ("__init__", "__main__", "boot_script", "chain_url", "cli", "errors", "image", "packaged")

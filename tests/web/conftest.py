@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import Chrome
 
-import web.__main__
 from boots_from import image
-from tests.web.browser import Open, session, wait_until_ready
+from lab.browser import Open, session, wait_until_ready
+from web import page as web_page
 
 
 @pytest.fixture(scope="session")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the page's file."""
-    file = tmp_path_factory.mktemp("page") / web.__main__.NAME
-    file.write_bytes(web.__main__.make(image.read_template()))
+    file = tmp_path_factory.mktemp("page") / web_page.NAME
+    file.write_bytes(web_page.make(image.read_template()))
     return file
 
 

@@ -15,15 +15,18 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
 import boots_from
-import web.__main__
 from boots_from import boot_script, chain_url, cli, image
 from boots_from.errors import UrlError
-from tests.boot import machine, matrix
-from tests.boot.server import BootServer
+from documents import matrix
+from lab import machine
+from lab.browser import HOST, Open, wait_until, wait_until_ready
+from lab.firmware import BIOS, UEFI
+from lab.media import SCSI_CD
+from lab.server import BootServer
 from tests.pinned import pinned_only
 from tests.unit.test_chain_url import HOSTILE
 from tests.unit.urls import ACCEPTED
-from tests.web.browser import HOST, Open, wait_until, wait_until_ready
+from web import page as web_page
 
 # Characters that mean something somewhere in a URL, and some that may be in none.
 _ODD = st.one_of(
@@ -148,9 +151,9 @@ def test_saved_image_boots(browser: Chrome, downloads: Path, boot_server: BootSe
     """On BIOS and UEFI."""
     enter(browser, f"http://{machine.HOST}:{boot_server.port}/saved", Keys.ENTER)
     image_file = saved(downloads, len(image.read_template()))
-    for firmware in (machine.BIOS, machine.UEFI):
+    for firmware in (BIOS, UEFI):
         boot_server.requests.clear()
-        media = machine.SCSI_CD.arguments(image_file)
+        media = SCSI_CD.arguments(image_file)
         matrix.boot(firmware, media, boot_server, "/saved", tmp_path, f"{firmware.name}-saved-by-the-page")
 
 
@@ -354,7 +357,7 @@ def element_of(opened: Chrome, name: str) -> object:
 
 def test_every_text_names_the_output_of_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "OUTPUT", "fork.img")
-    content = web.__main__.make(image.read_template()).decode()
+    content = web_page.make(image.read_template()).decode()
     assert "boots-from.iso" not in content
     assert "sudo dd if=fork.img of=/dev/sdX" in content
 
@@ -449,4 +452,4 @@ def test_fits_every_width(browser: Chrome, width: int) -> None:
 @pinned_only
 def test_is_under_14_mb_and_the_same_each_time(page: Path) -> None:
     assert page.stat().st_size < 14_000_000
-    assert page.read_bytes() == web.__main__.make(image.read_template())
+    assert page.read_bytes() == web_page.make(image.read_template())

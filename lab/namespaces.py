@@ -1,33 +1,33 @@
-"""Namespaces of a test's own: root makes them directly, others inside a user namespace."""
+"""Namespaces of one's own: root makes them directly, others inside a user namespace."""
 
 import os
 import subprocess
 from functools import cache
 
-import pytest
 
-LEFT_OUT = "no namespaces to be had here"
+class NoNamespacesError(Exception):
+    """None are to be had on this host; `str()` is what unshare(1) says of it."""
 
 
 def unshare(*kinds: str) -> list[str]:
     """Return the words that run a command in new namespaces, such as "net" and "mount".
 
-    Where this host gives none, the test that asks is left out.
+    Raises:
+        NoNamespacesError: this host gives none.
     """
-    _leave_out()
+    _require()
     return _words(*kinds)
 
 
 def as_user(number: int) -> list[str]:
-    """Return the words that run a command as a user who has a number alone; leave the test out as `unshare` does."""
-    _leave_out()
+    """Return the words that run a command as a user who has a number alone; raise as `unshare` does."""
+    _require()
     return ["unshare", "--user", f"--map-user={number}", f"--map-group={number}"]
 
 
-def _leave_out() -> None:
+def _require() -> None:
     if why_not := _why_not():
-        # A container's default capabilities and seccomp profile forbid it.
-        pytest.skip(f"{LEFT_OUT} ({why_not}): in a container run it with --privileged")
+        raise NoNamespacesError(why_not)
 
 
 def _words(*kinds: str) -> list[str]:

@@ -6,6 +6,7 @@ Source: SVG 1.1.
 from dataclasses import dataclass
 from html import escape
 
+from template import contents
 from template.layout import Range
 
 _SCALE = 46  # pixels for a MiB
@@ -14,31 +15,8 @@ _BAR = (330, 150)  # pixels: where the bar begins, and its width
 _WIDTH = 980  # pixels
 
 _GREY, _BLUE, _GREEN, _AMBER, _WHITE = "#c9ced6", "#9dc3ee", "#a8d8a0", "#f5b942", "#ffffff"
-# By how a range's name begins: the name and the colour of its part of the picture. Neighbours of one name are one part.
-_PARTS = (
-    ("ESP: /EFI/BOOT/autoexec.ipxe", "slot: the script for your URL", _AMBER),
-    ("ESP: /EFI/BOOT/BOOTX64", "BOOTX64.EFI: shim, signed by Microsoft", _GREEN),
-    ("ESP: /EFI/BOOT/grubx64", "grubx64.efi: iPXE for x86-64", _GREEN),
-    ("ESP: /EFI/BOOT/mmx64", "mmx64.efi: MokManager", _GREEN),
-    ("ESP: /EFI/BOOT/ecdsa-x86_64", "ecdsa-x86_64.efi: iPXE 2.0, for ECDSA", _GREEN),
-    ("ESP: /EFI/BOOT/BOOTAA64", "BOOTAA64.EFI: shim, signed by Microsoft", _GREEN),
-    ("ESP: /EFI/BOOT/grubaa64", "grubaa64.efi: iPXE for ARM64", _GREEN),
-    ("ESP: /EFI/BOOT/mmaa64", "mmaa64.efi: MokManager", _GREEN),
-    ("ESP: /EFI/BOOT/ecdsa-arm64", "ecdsa-arm64.efi: iPXE 2.0, for ECDSA", _GREEN),
-    ("ESP: /EFI/BOOT/BOOTRISCV64", "BOOTRISCV64.EFI: iPXE", _GREEN),
-    ("ESP: /EFI/BOOT/BOOTLOONGARCH64", "BOOTLOONGARCH64.EFI: iPXE", _GREEN),
-    ("ESP:", "FAT16: tables and directories", _GREY),
-    ("/boot/isolinux/", "ISOLINUX and ipxe.lkrn: iPXE for BIOS", _BLUE),
-    ("/EFI/BOOT/autoexec.ipxe", "slot: the script for your URL", _AMBER),
-    ("/EFI/BOOT/BOOTAA64", "copy: iPXE for ARM64", _WHITE),
-    ("/EFI/BOOT/", "copies: shim, iPXE, MokManager for x86-64", _WHITE),
-    ("/firmware.txt", "firmware.txt", _WHITE),
-    ("MBR", "MBR and GPT", _GREY),
-    ("GPT header, copy", "GPT, copy", _GREY),
-    ("GPT entries, copy", "GPT, copy", _GREY),
-    ("GPT", "MBR and GPT", _GREY),
-    ("", "ISO 9660: directories, El Torito", _GREY),
-)
+# The colour of a part that is not UEFI's.
+_COLOURS = {contents.URL: _AMBER, contents.FAT: _GREY, contents.BIOS: _BLUE}
 
 
 @dataclass
@@ -82,7 +60,7 @@ def draw(ranges: list[Range], total: int) -> str:
             f'<text x="{left + width + 14}" y="{middle:.1f}">{escape(part.name)}</text>',
             f'<text x="{left + width - 8}" y="{middle:.1f}" text-anchor="end" fill="#333">{_size(part.size)}</text>',
         ]
-    bios = next(part for part in parts if part.name.startswith("ISOLINUX"))
+    bios = next(part for part in parts if part.name == contents.BIOS)
     esp = [part for part in parts if part.in_esp]
     lines += _way_in(
         bios.top, bios.top + bios.height, ("BIOS from CD: El Torito entry 1", "BIOS from stick or disk: MBR")
@@ -99,7 +77,7 @@ def _parts(ranges: list[Range]) -> list[_Part]:
     parts: list[_Part] = []
     end = 0
     for found in ranges:
-        name, colour = next((name, colour) for start, name, colour in _PARTS if found.what.startswith(start))
+        name, in_esp = found.drawn, found.what.startswith("ESP:")
         gap = found.start - end
         if gap > 2**16:  # smaller ones are the rest of a block
             name_of_gap = "zeros: the rest of the ESP" if parts[-1].in_esp else "zeros: the ESP begins at a whole MiB"
@@ -107,7 +85,8 @@ def _parts(ranges: list[Range]) -> list[_Part]:
         if parts and parts[-1].name == name:
             parts[-1].size += found.size
         else:
-            parts.append(_Part(name, colour, found.size, in_esp=found.what.startswith("ESP:")))
+            other = _GREEN if in_esp else _WHITE if found.what.startswith("/") else _GREY
+            parts.append(_Part(name, _COLOURS.get(name, other), found.size, in_esp))
         end = found.start + found.size
     return parts
 

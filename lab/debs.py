@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from template import archive
-from template.__main__ import CACHE, CHECKOUT
+from template.checkout import CACHE, CHECKOUT
 
 _VERSIONS = "versions.txt"
 

@@ -13,16 +13,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import pyte
 
 from boots_from import image
-from tests import debs
+from lab.firmware import Firmware
+from template.checkout import CHECKOUT
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 LOGS = CHECKOUT / "build" / "boot-logs"
 WIDTH, HEIGHT = 80, 25  # of the screen that everything has to fit on
 BANNER = "Open Source Network Boot Firmware"  # iPXE's
@@ -38,137 +37,6 @@ GIVEN_UP = re.compile(
     r"|Synchronous Exception|X64 Exception"
 )
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>A-Z])|[\x00\x08\x0f]")
-
-
-@dataclass(frozen=True)
-class Firmware:
-    """What a machine is before it has a boot medium.
-
-    `pflash` holds UEFI's code and an empty variable store; `seconds` is the time-out from power on to
-    the server's script, three times and more what it takes on two busy cores.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    pflash: tuple[Path, ...] = ()
-    seconds: float = 60
-
-
-_OVMF = Path("/usr/share/OVMF")
-_AAVMF = Path("/usr/share/AAVMF")
-
-
-# Where iPXE finds no source of random numbers it measures a timer's jitter for 4 s before its banner. Real
-# PCs have RDRAND since 2013, which QEMU's default CPU lacks; other machines get virtio's source.
-_RANDOM = ("-device", "virtio-rng-pci")
-
-
-def _x86(*words: str, cpu: str = "max") -> tuple[str, ...]:
-    return ("qemu-system-x86_64", "-cpu", cpu, "-m", "512", *words)
-
-
-# graphics=off: SeaBIOS then copies the text screen to the serial port.
-BIOS = Firmware("bios", _x86("-machine", "q35,graphics=off"))
-BIOS_PC = Firmware("bios-pc", _x86("-machine", "pc,graphics=off"))
-_OVMF_FILES = (_OVMF / "OVMF_CODE_4M.fd", _OVMF / "OVMF_VARS_4M.fd")
-UEFI = Firmware("uefi-x86_64", _x86("-machine", "q35"), _OVMF_FILES, 120)
-UEFI_OLD_CPU = Firmware("uefi-x86_64-old-cpu", _x86("-machine", "q35", cpu="qemu64"), _OVMF_FILES, 120)
-UEFI_PC = Firmware("uefi-x86_64-pc", _x86("-machine", "pc"), _OVMF_FILES, 120)
-ARM64 = Firmware(
-    "uefi-arm64",
-    ("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57", "-m", "512", *_RANDOM),
-    (_AAVMF / "AAVMF_CODE.fd", _AAVMF / "AAVMF_VARS.fd"),
-    300,
-)
-# With Secure Boot on, and Microsoft's keys enrolled as on a bought machine. smm: only the firmware may
-# write the variables, or it would not be secure.
-UEFI_SECURE = Firmware(
-    "uefi-x86_64-secure",
-    _x86(
-        *("-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"),
-        *("-global", "ICH9-LPC.disable_s3=1"),
-    ),
-    (_OVMF / "OVMF_CODE_4M.secboot.fd", _OVMF / "OVMF_VARS_4M.ms.fd"),
-    120,
-)
-ARM64_SECURE = Firmware(
-    "uefi-arm64-secure", ARM64.command, (_AAVMF / "AAVMF_CODE.ms.fd", _AAVMF / "AAVMF_VARS.ms.fd"), 300
-)
-
-
-def riscv64(root: Path) -> Firmware:
-    """Return the RISC-V machine from its packages, unpacked below `root`."""
-    opensbi = root / "usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"
-    machine = ("-machine", "virt", "-m", "512", "-bios", str(opensbi), *_RANDOM)
-    uefi = root / "usr/share/qemu-efi-riscv64"
-    files = (uefi / "RISCV_VIRT_CODE.fd", uefi / "RISCV_VIRT_VARS.fd")
-    return Firmware("uefi-riscv64", (*_unpacked(root, "qemu-system-riscv64"), *machine), files, 300)
-
-
-def loongarch64(root: Path) -> Firmware:
-    """Return the LoongArch machine from its packages, unpacked below `root`."""
-    machine = ("-machine", "virt", "-cpu", "la464", "-m", "1G", *_RANDOM)
-    uefi = root / "usr/share/qemu-efi-loongarch64"
-    files = (uefi / "QEMU_EFI.fd", uefi / "QEMU_VARS.fd")
-    return Firmware("uefi-loongarch64", (*_unpacked(root, "qemu-system-loongarch64"), *machine), files, 300)
-
-
-def _unpacked(root: Path, qemu: str) -> tuple[str, ...]:
-    return (*debs.program(root, f"usr/bin/{qemu}"), "-L", str(root / "usr/share/qemu"))
-
-
-@dataclass(frozen=True)
-class Medium:
-    """How the machine sees the image: QEMU devices on a drive named "boot"."""
-
-    name: str
-    devices: tuple[str, ...]
-    is_cd: bool = False
-
-    def arguments(self, image: Path) -> list[str]:
-        """Return QEMU's arguments for this medium; the image file itself is never written."""
-        drive = f"if=none,id=boot,format=raw,file={image}"
-        drive += ",media=cdrom,readonly=on" if self.is_cd else ",snapshot=on"
-        arguments = ["-drive", drive]
-        for device in self.devices:
-            arguments += ["-device", device]
-        return arguments
-
-
-_BOOT = "drive=boot,bootindex=0"
-
-
-def _medium(name: str, *devices: str, is_cd: bool = False) -> Medium:
-    """Return a medium that is booted from; the last of its devices is the drive."""
-    return Medium(name, (*devices[:-1], f"{devices[-1]},{_BOOT}"), is_cd)
-
-
-# What a BMC's virtual CD is to the machine: a USB drive with bulk-only transport.
-_USB_BOT = ("usb-bot,id=bot", "scsi-cd,bus=bot.0,scsi-id=0,lun=0")
-_STICK = "usb-storage,removable=on"
-
-_AHCI = "ahci,id=sata"
-
-# Parallel IDE on "pc"; no other machine here has it.
-IDE_CD = _medium("ide-cd", "ide-cd", is_cd=True)
-AHCI_CD = _medium("ahci-cd", _AHCI, "ide-cd,bus=sata.0", is_cd=True)
-SCSI_CD = _medium("scsi-cd", "virtio-scsi-pci", "scsi-cd", is_cd=True)
-LSI_CD = _medium("lsi-cd", "lsi53c895a", "scsi-cd", is_cd=True)
-PVSCSI_CD = _medium("pvscsi-cd", "pvscsi", "scsi-cd", is_cd=True)
-UHCI_CD = _medium("usb1-cd", "piix3-usb-uhci", *_USB_BOT, is_cd=True)
-EHCI_CD = _medium("usb2-cd", "usb-ehci", *_USB_BOT, is_cd=True)
-XHCI_CD = _medium("usb3-cd", "qemu-xhci", *_USB_BOT, is_cd=True)
-UHCI_STICK = _medium("usb1-stick", "piix3-usb-uhci", _STICK)
-EHCI_STICK = _medium("usb2-stick", "usb-ehci", _STICK)
-XHCI_STICK = _medium("usb3-stick", "qemu-xhci", _STICK)
-UAS_STICK = _medium("uas-stick", "usb-ehci", "usb-uas,id=uas", "scsi-hd,bus=uas.0,scsi-id=0,lun=0")
-IDE_DISK = _medium("ide-disk", "ide-hd")
-SATA_DISK = _medium("sata-disk", _AHCI, "ide-hd,bus=sata.0")
-NVME_DISK = _medium("nvme-disk", "nvme,serial=1")
-VIRTIO_DISK = _medium("virtio-disk", "virtio-blk-pci")
-SCSI_DISK = _medium("scsi-disk", "virtio-scsi-pci", "scsi-hd")
-SECTORS_4K_DISK = _medium("4k-disk", "virtio-blk-pci,logical_block_size=4096,physical_block_size=4096")
-SD_CARD = Medium("sd-card", ("sdhci-pci", "sd-card,drive=boot"))  # has no bootindex
 
 
 def usb_keyboard(controller: str, *, pc: bool = True) -> list[str]:

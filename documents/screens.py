@@ -1,4 +1,4 @@
-"""Make the pictures in docs/screens from real boots: python -m tests.boot.screens, which make screens runs.
+"""Make the pictures in docs/screens from real boots: python -m documents.screens, which make screens runs.
 
 Arguments, if any, name the pictures that are wanted; "secure-boot" is all those of MokManager, "page" is the
 web page's.
@@ -17,12 +17,13 @@ from selenium.webdriver.common.by import By
 
 import boots_from
 from boots_from import image
-from tests import debs
-from tests.boot import machine, mok
-from tests.boot.lan import Lan, trusting
-from tests.boot.machine import AGAIN, AHCI_CD, BIOS, CHECKOUT, UEFI, Firmware, Machine
-from tests.web import browser
-from web import __main__ as page
+from lab import browser, debs, machine, mok
+from lab.firmware import BIOS, UEFI, UEFI_SECURE, Firmware
+from lab.lan import Lan, trusting
+from lab.machine import AGAIN, Machine
+from lab.media import AHCI_CD
+from template.checkout import CHECKOUT
+from web import page
 
 SCREENS = CHECKOUT / "docs" / "screens"
 URL = "http://bty-server/boot"
@@ -93,7 +94,7 @@ def take_secure_boot() -> None:
         iso = work / "boots-from.iso"
         iso.write_bytes(boots_from.bake(URL))
         devices = [*AHCI_CD.arguments(iso), "-device", "VGA"]
-        with Machine(machine.UEFI_SECURE, devices, work, "screen-secure-boot") as booted:
+        with Machine(UEFI_SECURE, devices, work, "screen-secure-boot") as booted:
 
             def picture(step: str) -> None:
                 time.sleep(1)
@@ -105,11 +106,11 @@ def take_secure_boot() -> None:
 def take_second_build() -> None:
     """Write the picture of a machine whose server has an ECDSA certificate, with the second build not enrolled."""
     with tempfile.TemporaryDirectory(prefix="screen-") as work, Lan(Path(work), debs.unpack(machine.SERVERS)) as lan:
-        mok.enrolled_variables(machine.UEFI_SECURE, lan.work)
+        mok.enrolled_variables(UEFI_SECURE, lan.work)
         ca = trustme.CA()
         lan.segment()
         lan.http(lan.https(ca.issue_cert("bty-server")))
-        trusts = trusting([ca], lan.work, machine.UEFI_SECURE)
+        trusts = trusting([ca], lan.work, UEFI_SECURE)
         with lan.machine(trusts, "https://bty-server/boot", "screen-second-build", "-device", "VGA") as booted:
             booted.wait_for(AGAIN, 120, may_fail=True)
             time.sleep(1)

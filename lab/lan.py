@@ -21,9 +21,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 import boots_from
-from tests import debs
-from tests.boot.machine import AHCI_CD, UEFI, Firmware, Machine, Medium
-from tests.namespaces import unshare
+from lab import debs
+from lab.firmware import UEFI, Firmware
+from lab.machine import Machine
+from lab.media import AHCI_CD, Medium
+from lab.namespaces import unshare
 
 IQN = "iqn.2004-01.example.boots-from:disk"
 NAME = "bty-server"  # what every segment's DNS resolves, to its own host side

@@ -1,13 +1,13 @@
-"""The page about the image's layout: python -m release.layout_page, which make layout runs.
+"""The page about the image's layout: python -m documents.layout, which make layout runs.
 
 Writes the tables of docs/layout.md, and the picture beside it, from the template.
 """
 
 from pathlib import Path
 
-from release import picture
+from documents import picture
 from template import layout
-from template.__main__ import CHECKOUT, TEMPLATE
+from template.checkout import CHECKOUT, TEMPLATE
 
 PAGE = CHECKOUT / "docs" / "layout.md"
 PICTURE = PAGE.with_suffix(".svg")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import boots_from
 from boots_from import image
-from tests.boot.machine import SCSI_CD, UEFI_SECURE, Firmware, Machine, usb_keyboard
+from lab.firmware import UEFI_SECURE, Firmware
+from lab.machine import Machine, usb_keyboard
+from lab.media import SCSI_CD
 
 # What shim says of a program whose hash nobody has enrolled, and where it waits for Enter.
 REFUSED = "Verification failed: (0x1A) Security Violation"

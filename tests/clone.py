@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from template.__main__ import CACHE, CHECKOUT
+from template.checkout import CACHE, CHECKOUT
 
 
 def copy(place: Path, *, packages: bool = False) -> Path:

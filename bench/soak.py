@@ -1,4 +1,4 @@
-"""Boot many times in a row, and try many times in one boot: python -m tests.boot.soak, which make soak runs.
+"""Boot many times in a row, and try many times in one boot: python -m bench.soak, which make soak runs.
 
 Arguments, if any, name the runs that are wanted.
 """
@@ -10,10 +10,10 @@ import tempfile
 from pathlib import Path
 
 from boots_from import chain_url, image
-from tests import debs
-from tests.boot import machine
-from tests.boot.lan import Lan
-from tests.boot.machine import BIOS, UEFI, Firmware
+from lab import debs, machine
+from lab.firmware import BIOS, UEFI, Firmware
+from lab.lan import Lan
+from lab.media import AHCI_CD
 
 RUNS = ((BIOS, "http", 20), (UEFI, "http", 20), (BIOS, "nfs", 10), (UEFI, "nfs", 10))
 TRIES = ((BIOS, "404", 200), (UEFI, "404", 200), (BIOS, "no DHCP", 40), (UEFI, "no DHCP", 40))
@@ -52,7 +52,7 @@ def tries(firmware: Firmware, fault: str, count: int) -> list[float]:
             hurried = script.replace(b"--timeout 30000", b"--timeout 100")
             baked = image.fill(image.read_template(), hurried)
             log = f"soak-{firmware.name}-{fault.replace(' ', '-')}"
-            with lan.machine_with(firmware, baked, machine.AHCI_CD, log) as booted:
+            with lan.machine_with(firmware, baked, AHCI_CD, log) as booted:
                 ends = [booted.wait_for(machine.BANNER, firmware.seconds)]
                 for number in range(1, count + 1):
                     ends.append(booted.wait_for(f"Try {number}. ", 90, may_fail=True))

@@ -1,6 +1,6 @@
 """The boot matrix: every kind of machine and every medium, and why where it doesn't boot.
 
-python -m tests.boot.matrix, which make matrix runs, boots all and writes docs/matrix.md.
+python -m documents.matrix, which make matrix runs, boots all and writes docs/matrix.md.
 """
 
 import re
@@ -14,11 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boots_from
-from template.__main__ import FIRMWARE
-from tests import debs
-from tests.boot import machine, mok
-from tests.boot.machine import CHECKOUT, HOST, BootError, Firmware, Machine, Medium
-from tests.boot.server import BootServer, boot_server
+from lab import debs, machine, media, mok
+from lab.firmware import ARM64, ARM64_SECURE, BIOS, BIOS_PC, UEFI, UEFI_PC, UEFI_SECURE, Firmware, loongarch64, riscv64
+from lab.machine import HOST, BootError, Machine
+from lab.media import Medium
+from lab.server import BootServer, boot_server
+from template.checkout import CHECKOUT, FIRMWARE
 
 PAGE = CHECKOUT / "docs" / "matrix.md"
 
@@ -40,15 +41,15 @@ def _copied_files(image: Path, work: Path, server: BootServer) -> list[str]:
         ["mcopy", "-s", "-i", stick, tree / "EFI", tree / "boot", tree / "firmware.txt", "::"],
     ):
         subprocess.run([str(word) for word in command], check=True, capture_output=True)
-    return machine.XHCI_STICK.arguments(stick)
+    return media.XHCI_STICK.arguments(stick)
 
 
 def _sd_card(image: Path, work: Path, server: BootServer) -> list[str]:
-    """An SD card's size is a power of two."""
+    """Fill the card up: its size is a power of two."""
     card = work / "card.img"
     content = image.read_bytes()
     card.write_bytes(content.ljust(1 << (len(content) - 1).bit_length(), b"\0"))
-    return machine.SD_CARD.arguments(card)
+    return media.SD_CARD.arguments(card)
 
 
 def _http_disk(image: Path, work: Path, server: BootServer) -> list[str]:
@@ -57,7 +58,7 @@ def _http_disk(image: Path, work: Path, server: BootServer) -> list[str]:
     server.files["/outer"] = f"#!ipxe\nsanboot http://{HOST}:{server.port}/inner.iso\n".encode()
     outer = work / "outer.iso"
     outer.write_bytes(boots_from.bake(f"http://{HOST}:{server.port}/outer"))
-    return machine.SCSI_CD.arguments(outer)
+    return media.SCSI_CD.arguments(outer)
 
 
 def _memdisk(image: Path, work: Path, server: BootServer) -> list[str]:
@@ -68,37 +69,37 @@ def _memdisk(image: Path, work: Path, server: BootServer) -> list[str]:
 
 # How each kind of machine is made.
 COLUMNS: dict[str, Callable[[], Firmware]] = {
-    "BIOS": lambda: machine.BIOS,
-    "UEFI": lambda: machine.UEFI,
-    "UEFI, Secure Boot": lambda: machine.UEFI_SECURE,
-    "ARM64": lambda: machine.ARM64,
-    "ARM64, Secure Boot": lambda: machine.ARM64_SECURE,
-    "RISC-V 64": lambda: machine.riscv64(debs.unpack(machine.MACHINES)),
-    "LoongArch64": lambda: machine.loongarch64(debs.unpack(machine.MACHINES)),
+    "BIOS": lambda: BIOS,
+    "UEFI": lambda: UEFI,
+    "UEFI, Secure Boot": lambda: UEFI_SECURE,
+    "ARM64": lambda: ARM64,
+    "ARM64, Secure Boot": lambda: ARM64_SECURE,
+    "RISC-V 64": lambda: riscv64(debs.unpack(machine.MACHINES)),
+    "LoongArch64": lambda: loongarch64(debs.unpack(machine.MACHINES)),
 }
 # Parallel IDE is on QEMU's older PC.
-_PC = {"BIOS": machine.BIOS_PC, "UEFI": machine.UEFI_PC}
+_PC = {"BIOS": BIOS_PC, "UEFI": UEFI_PC}
 
 ROWS = {
-    "CD, IDE": _plain(machine.IDE_CD),
-    "CD, AHCI (SATA)": _plain(machine.AHCI_CD),
-    "CD, virtio-SCSI": _plain(machine.SCSI_CD),
-    "CD, LSI 53C895A SCSI": _plain(machine.LSI_CD),
-    "CD, PVSCSI": _plain(machine.PVSCSI_CD),
-    "CD, USB 1 (UHCI)": _plain(machine.UHCI_CD),
-    "CD, USB 2 (EHCI)": _plain(machine.EHCI_CD),
-    "CD, USB 3 (xHCI)": _plain(machine.XHCI_CD),
-    "stick, USB 1 (UHCI)": _plain(machine.UHCI_STICK),
-    "stick, USB 2 (EHCI)": _plain(machine.EHCI_STICK),
-    "stick, USB 3 (xHCI)": _plain(machine.XHCI_STICK),
-    "stick, USB 2, UAS": _plain(machine.UAS_STICK),
+    "CD, IDE": _plain(media.IDE_CD),
+    "CD, AHCI (SATA)": _plain(media.AHCI_CD),
+    "CD, virtio-SCSI": _plain(media.SCSI_CD),
+    "CD, LSI 53C895A SCSI": _plain(media.LSI_CD),
+    "CD, PVSCSI": _plain(media.PVSCSI_CD),
+    "CD, USB 1 (UHCI)": _plain(media.UHCI_CD),
+    "CD, USB 2 (EHCI)": _plain(media.EHCI_CD),
+    "CD, USB 3 (xHCI)": _plain(media.XHCI_CD),
+    "stick, USB 1 (UHCI)": _plain(media.UHCI_STICK),
+    "stick, USB 2 (EHCI)": _plain(media.EHCI_STICK),
+    "stick, USB 3 (xHCI)": _plain(media.XHCI_STICK),
+    "stick, USB 2, UAS": _plain(media.UAS_STICK),
     "FAT stick with the ISO's files": _copied_files,
-    "disk, IDE": _plain(machine.IDE_DISK),
-    "disk, SATA": _plain(machine.SATA_DISK),
-    "disk, NVMe": _plain(machine.NVME_DISK),
-    "disk, virtio": _plain(machine.VIRTIO_DISK),
-    "disk, virtio-SCSI": _plain(machine.SCSI_DISK),
-    "disk, 4,096-byte sectors": _plain(machine.SECTORS_4K_DISK),
+    "disk, IDE": _plain(media.IDE_DISK),
+    "disk, SATA": _plain(media.SATA_DISK),
+    "disk, NVMe": _plain(media.NVME_DISK),
+    "disk, virtio": _plain(media.VIRTIO_DISK),
+    "disk, virtio-SCSI": _plain(media.SCSI_DISK),
+    "disk, 4,096-byte sectors": _plain(media.SECTORS_4K_DISK),
     "SD card": _sd_card,
     "ISO over HTTP, iPXE's sanboot": _http_disk,
     "ISO in memory, memdisk": _memdisk,

@@ -1,0 +1,1 @@
+"""Writes the parts of docs/ that come from real runs: the boot matrix, the pictures of screens, the layout."""

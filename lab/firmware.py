@@ -1,0 +1,83 @@
+"""What machines are before they have a boot medium: QEMU with a firmware, by processor and by Secure Boot."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import debs
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """What a machine is before it has a boot medium.
+
+    `pflash` holds UEFI's code and an empty variable store; `seconds` is the time-out from power on to
+    the server's script, three times and more what it takes on two busy cores.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    pflash: tuple[Path, ...] = ()
+    seconds: float = 60
+
+
+_OVMF = Path("/usr/share/OVMF")
+_AAVMF = Path("/usr/share/AAVMF")
+
+
+# Where iPXE finds no source of random numbers it measures a timer's jitter for 4 s before its banner. Real
+# PCs have RDRAND since 2013, which QEMU's default CPU lacks; other machines get virtio's source.
+_RANDOM = ("-device", "virtio-rng-pci")
+
+
+def _x86(*words: str, cpu: str = "max") -> tuple[str, ...]:
+    return ("qemu-system-x86_64", "-cpu", cpu, "-m", "512", *words)
+
+
+# graphics=off: SeaBIOS then copies the text screen to the serial port.
+BIOS = Firmware("bios", _x86("-machine", "q35,graphics=off"))
+BIOS_PC = Firmware("bios-pc", _x86("-machine", "pc,graphics=off"))
+_OVMF_FILES = (_OVMF / "OVMF_CODE_4M.fd", _OVMF / "OVMF_VARS_4M.fd")
+UEFI = Firmware("uefi-x86_64", _x86("-machine", "q35"), _OVMF_FILES, 120)
+UEFI_OLD_CPU = Firmware("uefi-x86_64-old-cpu", _x86("-machine", "q35", cpu="qemu64"), _OVMF_FILES, 120)
+UEFI_PC = Firmware("uefi-x86_64-pc", _x86("-machine", "pc"), _OVMF_FILES, 120)
+ARM64 = Firmware(
+    "uefi-arm64",
+    ("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57", "-m", "512", *_RANDOM),
+    (_AAVMF / "AAVMF_CODE.fd", _AAVMF / "AAVMF_VARS.fd"),
+    300,
+)
+# With Secure Boot on, and Microsoft's keys enrolled as on a bought machine. smm: only the firmware may
+# write the variables, or it would not be secure.
+UEFI_SECURE = Firmware(
+    "uefi-x86_64-secure",
+    _x86(
+        *("-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"),
+        *("-global", "ICH9-LPC.disable_s3=1"),
+    ),
+    (_OVMF / "OVMF_CODE_4M.secboot.fd", _OVMF / "OVMF_VARS_4M.ms.fd"),
+    120,
+)
+ARM64_SECURE = Firmware(
+    "uefi-arm64-secure", ARM64.command, (_AAVMF / "AAVMF_CODE.ms.fd", _AAVMF / "AAVMF_VARS.ms.fd"), 300
+)
+
+
+def riscv64(root: Path) -> Firmware:
+    """Return the RISC-V machine from its packages, unpacked below `root`."""
+    opensbi = root / "usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"
+    machine = ("-machine", "virt", "-m", "512", "-bios", str(opensbi), *_RANDOM)
+    uefi = root / "usr/share/qemu-efi-riscv64"
+    files = (uefi / "RISCV_VIRT_CODE.fd", uefi / "RISCV_VIRT_VARS.fd")
+    return Firmware("uefi-riscv64", (*_unpacked(root, "qemu-system-riscv64"), *machine), files, 300)
+
+
+def loongarch64(root: Path) -> Firmware:
+    """Return the LoongArch machine from its packages, unpacked below `root`."""
+    machine = ("-machine", "virt", "-cpu", "la464", "-m", "1G", *_RANDOM)
+    uefi = root / "usr/share/qemu-efi-loongarch64"
+    files = (uefi / "QEMU_EFI.fd", uefi / "QEMU_VARS.fd")
+    return Firmware("uefi-loongarch64", (*_unpacked(root, "qemu-system-loongarch64"), *machine), files, 300)
+
+
+def _unpacked(root: Path, qemu: str) -> tuple[str, ...]:
+    return (*debs.program(root, f"usr/bin/{qemu}"), "-L", str(root / "usr/share/qemu"))

@@ -1,0 +1,109 @@
+"""Lays out the template from unpacked firmware: the ESP, then the hybrid ISO around it."""
+
+import hashlib
+import os
+import shutil
+import time
+from pathlib import Path
+
+from boots_from import image
+from template import archive, contents, esp, iso
+from template.archive import Package
+from template.checkout import FIRMWARE
+from template.tool import BuildError, run, say
+
+# Every time stamp in the image: 2026-01-01 00:00:00 UTC. FAT can't go below 1980.
+EPOCH = 1767225600
+
+# iPXE on BIOS looks for no autoexec.ipxe: ISOLINUX hands it over as the initrd. One file serves both.
+ISOLINUX_CFG = f"""\
+SAY boots-from: loading iPXE ...
+DEFAULT boots-from
+LABEL boots-from
+  LINUX /boot/isolinux/ipxe.lkrn
+  INITRD /{image.SCRIPT}
+"""
+
+ABOUT = b"""\
+Made by boots-from: this image boots a machine from the URL in /EFI/BOOT/autoexec.ipxe.
+"""
+
+
+def build(packages: list[Package], output: Path, work: Path) -> None:
+    """Lay out the template from unpacked firmware.
+
+    Args:
+        packages: the firmware packages' files.
+        output: the image to write; replaced only when the new one is whole.
+        work: an empty directory to work in.
+
+    Raises:
+        BuildError: a tool failed, or a package lacks a file.
+    """
+    env = {
+        "PATH": os.environ["PATH"],
+        "SOURCE_DATE_EPOCH": str(EPOCH),  # mtools and xorriso take every "now" from it
+        "TZ": "UTC",  # FAT stores local time
+        "LC_ALL": "C",
+        "MTOOLSRC": "/dev/null",
+    }
+    firmware = work / "firmware"
+    for package in packages:
+        archive.unpack(package, firmware)
+
+    _require([*(row.source for row in contents.ROWS if row.packaged), contents.MBR], firmware)
+    listing = "".join(f"{package.name} {package.version} {package.suite} {package.sha256}\n" for package in packages)
+    hashes = "".join(
+        f"{row.path} {authenticode(firmware / row.source, work, env)} {row.enroll}\n"
+        for row in contents.ROWS
+        if row.enroll
+    )
+    about = (
+        image.FIRMWARE_LIST_TITLE + listing.encode() + b"\n" + image.HASH_LIST_TITLE + hashes.encode() + b"\n" + ABOUT
+    )
+    for name, content in (
+        (contents.SLOT, image.SLOT),
+        (contents.LIST, about),
+        (contents.CONFIGURATION, ISOLINUX_CFG.encode()),
+    ):
+        (firmware / name).write_bytes(content)
+
+    esp_image = work / "esp.img"
+    on_esp = {row.path: firmware / row.source for row in contents.ROWS if row.where == contents.ESP}
+    esp.make(on_esp, esp_image, env)
+    say(f"ESP   {esp_image.stat().st_size:>10,} bytes")
+
+    tree = work / "tree"
+    for row in contents.ROWS:
+        if row.where == contents.ISO:
+            place = tree / row.path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(firmware / row.source, place)
+    made = work / "template.iso"
+    date = time.strftime("%Y%m%d%H%M%S", time.gmtime(EPOCH))
+    iso.make(tree, esp_image, firmware / contents.MBR, made, date, env)
+
+    image.check(made.read_bytes())
+    part = output.with_name(f".{output.name}.part")
+    shutil.copyfile(made, part)
+    part.replace(output)
+    content = output.read_bytes()
+    say(f"image {len(content):>10,} bytes, {image.SLOT_COPIES} slots of {image.SLOT_SIZE:,} bytes")
+    say(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
+
+
+def authenticode(program: Path, work: Path, env: dict[str, str]) -> str:
+    """Return a UEFI program's SHA-256 as Secure Boot and MokManager count it, in hexadecimal.
+
+    It leaves out the checksum and the signature (Microsoft: Windows Authenticode Portable Executable
+    Signature Format).
+    """
+    said = run(["hash-to-efi-sig-list", str(program), str(work / "signature-list")], env)
+    return said.split()[-1]
+
+
+def _require(sources: list[str], firmware: Path) -> None:
+    for source in sources:
+        if not (firmware / source).exists():
+            name = Path(source).name
+            raise BuildError(f"the firmware packages hold no {name}: pin the tested versions in {FIRMWARE.name}")

@@ -1,0 +1,139 @@
+"""What is in the image: a row for each file, from where it is, where it goes, and why.
+
+The layout of the template, its picture and its table, and the bill of materials all come from here.
+
+On x86-64 and ARM64 shim comes first: Microsoft has signed it, so Secure Boot runs it, and it runs grub*.efi, which
+is iPXE, once the operator has enrolled its hash with MokManager, mm*.efi. shim knows no other names.
+"""
+
+from dataclasses import dataclass
+
+from boots_from import image
+
+ESP = "ESP"
+ISO = "ISO 9660"
+
+# Sources that are no file of a package: what template/build.py writes itself.
+SLOT = "(the slot)"
+LIST = "(the list of the firmware)"
+CONFIGURATION = "(ISOLINUX's configuration)"
+
+MBR = "usr/lib/ISOLINUX/isohdpfx.bin"  # the boot code of sticks and disks, which is no file of the image
+
+# MokManager shows nothing but the names of the files that one can choose, in the order of writing, and so the first
+# is one that says which.
+HINT = "EFI/BOOT/ENROLL grubx64.efi (ARM64 - grubaa64.efi)"
+ISOLINUX = "boot/isolinux/isolinux.bin"
+
+# Parts of the picture that hold more than one file.
+FAT = "FAT16: tables and directories"
+BIOS = "ISOLINUX and ipxe.lkrn: iPXE for BIOS"
+COPIES = "copies: shim, iPXE, MokManager for x86-64"
+URL = "slot: the script for your URL"
+
+_SLOT = "**slot**: the script, which alone differs between two images"
+_SHIM = "shim. UEFI's name for {} on removable media; Microsoft's signature makes Secure Boot run it"
+_COPY = "; here for sticks made by copying the ISO's files"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A file of the image.
+
+    `source` is a file of the unpacked packages, or one of the names in brackets above; `drawn` is its part of the
+    picture; `enroll` says for which machines and URLs Secure Boot wants its hash enrolled, and is mostly empty.
+    """
+
+    where: str
+    path: str
+    source: str
+    drawn: str
+    why: str
+    enroll: str = ""
+
+    @property
+    def packaged(self) -> bool:
+        """Whether it comes from a package."""
+        return not self.source.startswith("(")
+
+
+# In the order of writing, which MokManager shows.
+ROWS = (
+    Row(ESP, HINT, LIST, FAT, "its name tells what to choose in MokManager"),
+    Row(
+        ESP, "EFI/BOOT/grubx64.efi", "usr/lib/ipxe/ipxe-amd64.efi", "grubx64.efi: iPXE for x86-64",
+        "iPXE for x86-64, under the only name that shim starts", enroll="x86-64",
+    ),
+    Row(
+        ESP, "EFI/BOOT/grubaa64.efi", "usr/lib/ipxe/ipxe-arm64.efi", "grubaa64.efi: iPXE for ARM64",
+        "iPXE for ARM64", enroll="ARM64",
+    ),
+    # The second build, which iPXE starts for https with ECDSA; -x86_64 and -arm64 are iPXE's ${buildarch}.
+    # snponly.efi has no drivers. Debian has none for ARM64.
+    Row(
+        ESP, "EFI/BOOT/ecdsa-x86_64.efi", "ecdsa/usr/lib/ipxe/snponly.efi", "ecdsa-x86_64.efi: iPXE 2.0, for ECDSA",
+        "a second iPXE, for https with ECDSA; uses the network card through the first",
+        enroll="x86-64, https with ECDSA",
+    ),
+    Row(
+        ESP, "EFI/BOOT/ecdsa-arm64.efi", "ecdsa/usr/lib/ipxe/ipxe-arm64.efi", "ecdsa-arm64.efi: iPXE 2.0, for ECDSA",
+        "the same for ARM64, where it has drivers of its own", enroll="ARM64, https with ECDSA",
+    ),
+    Row(
+        ESP, "EFI/BOOT/BOOTX64.EFI", "usr/lib/shim/shimx64.efi.signed", "BOOTX64.EFI: shim, signed by Microsoft",
+        _SHIM.format("x86-64"),
+    ),
+    Row(
+        ESP, "EFI/BOOT/mmx64.efi", "usr/lib/shim/mmx64.efi.signed", "mmx64.efi: MokManager",
+        "MokManager, with which the operator enrolls iPXE, under the only name that shim starts",
+    ),
+    Row(
+        ESP, "EFI/BOOT/BOOTAA64.EFI", "usr/lib/shim/shimaa64.efi.signed", "BOOTAA64.EFI: shim, signed by Microsoft",
+        _SHIM.format("ARM64"),
+    ),
+    Row(
+        ESP, "EFI/BOOT/mmaa64.efi", "usr/lib/shim/mmaa64.efi.signed", "mmaa64.efi: MokManager",
+        "MokManager for ARM64",
+    ),
+    Row(
+        ESP, "EFI/BOOT/BOOTRISCV64.EFI", "usr/lib/ipxe/ipxe-riscv64.efi", "BOOTRISCV64.EFI: iPXE",
+        "iPXE for RISC-V 64; nobody signs for its Secure Boot",
+    ),
+    Row(
+        ESP, "EFI/BOOT/BOOTLOONGARCH64.EFI", "usr/lib/ipxe/ipxe-loong64.efi", "BOOTLOONGARCH64.EFI: iPXE",
+        "iPXE for LoongArch64; nobody signs for its Secure Boot",
+    ),
+    Row(ESP, image.SCRIPT, SLOT, URL, f"{_SLOT}; iPXE on UEFI looks for it where it was loaded from"),
+
+    Row(ISO, ISOLINUX, "usr/lib/ISOLINUX/isolinux.bin", BIOS, "BIOS's boot loader, for CD and stick alike"),
+    Row(
+        ISO, "boot/isolinux/ldlinux.c32", "usr/lib/syslinux/modules/bios/ldlinux.c32", BIOS,
+        "ISOLINUX's other half, without which it stops",
+    ),
+    Row(ISO, "boot/isolinux/isolinux.cfg", CONFIGURATION, BIOS, "tells ISOLINUX to load the next two"),
+    Row(
+        ISO, "boot/isolinux/ipxe.lkrn", "usr/lib/ipxe/ipxe.lkrn", BIOS,
+        "iPXE for BIOS, in the form of a Linux kernel",
+    ),
+    Row(ISO, image.SCRIPT, SLOT, URL, f"{_SLOT}; BIOS's initrd, which iPXE takes for its script"),
+    # For sticks made by copying the ISO's files: x86-64 whole, ARM64 without shim. RISC-V and LoongArch have no such
+    # users yet.
+    Row(ISO, "EFI/BOOT/BOOTX64.EFI", "usr/lib/shim/shimx64.efi.signed", COPIES, f"shim{_COPY}"),
+    Row(ISO, "EFI/BOOT/grubx64.efi", "usr/lib/ipxe/ipxe-amd64.efi", COPIES, f"iPXE{_COPY}"),
+    Row(ISO, "EFI/BOOT/mmx64.efi", "usr/lib/shim/mmx64.efi.signed", COPIES, f"MokManager{_COPY}"),
+    Row(ISO, "EFI/BOOT/ecdsa-x86_64.efi", "ecdsa/usr/lib/ipxe/snponly.efi", COPIES, f"the second iPXE{_COPY}"),
+    Row(
+        ISO, "EFI/BOOT/BOOTAA64.EFI", "usr/lib/ipxe/ipxe-arm64.efi", "copy: iPXE for ARM64",
+        f"iPXE itself{_COPY}: shim and MokManager too would take the image over 14 MiB",
+    ),
+    Row(ISO, HINT, LIST, COPIES, "its name tells what to choose in MokManager; its content is the next file's"),
+    Row(ISO, "firmware.txt", LIST, "firmware.txt", "packages, versions, hashes"),
+)  # fmt: skip
+
+
+def find(where: str, path: str) -> Row:
+    """Return the row of a file; raise KeyError if the image is to hold none there."""
+    for row in ROWS:
+        if (row.where, row.path) == (where, path):
+            return row
+    raise KeyError(f"no row in template/contents.py says why {path} is on the {where}")
