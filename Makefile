@@ -25,7 +25,7 @@ help:
 	@echo "                (where apt knows no Debian, as on Ubuntu: DEBIAN_MIRROR=http://MIRROR/debian)"
 	@echo "make test       install what the tests need, and run them all"
 	@echo "make test-all   the same, with the slow combinations too"
-	@echo "make soak       boot sixty times in a row"
+	@echo "make soak       boot sixty times in a row, and fail 480 times before it boots"
 	@echo "make screens    make the pictures in docs/screens again, from real boots"
 	@echo "make matrix     boot every machine from every medium; writes docs/matrix.md"
 	@echo "make layout     the tables of docs/layout.md, from the image"

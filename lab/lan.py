@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +32,7 @@ IQN = "iqn.2004-01.example.boots-from:disk"
 NAME = "bty-server"  # what every segment's DNS resolves, to its own host side
 
 
-class Process:
+class Server:
     """A server that runs until it is stopped; what it prints goes to a file."""
 
     def __init__(self, command: list[str], log: Path) -> None:
@@ -40,14 +41,22 @@ class Process:
         with log.open("wb") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
 
-    def wait_for(self, pattern: str, seconds: float = 15) -> "Process":
-        """Wait until it has printed a line that matches; raise AssertionError if it doesn't."""
+    def wait_for(self, pattern: str, seconds: float = 15) -> "Server":
+        """Wait until it has printed a line that matches; raise AssertionError, with its log, if it doesn't."""
+        return self.wait_until(lambda: bool(re.search(pattern, self.said())), seconds)
+
+    def wait_until(self, started: Callable[[], bool], seconds: float = 15) -> "Server":
+        """Wait until it has started, as a function tells; raise AssertionError, with its log, if it doesn't or ends."""
         end = time.monotonic() + seconds
-        while not re.search(pattern, self.log.read_text(errors="replace")):
-            assert self._process.poll() is None, f"server ended: {self.log.read_text()}"
-            assert time.monotonic() < end, f"server did not start: {self.log.read_text()}"
+        while not started():
+            assert self._process.poll() is None, f"{self.log.stem} ended: {self.said()}"
+            assert time.monotonic() < end, f"{self.log.stem} did not start: {self.said()}"
             time.sleep(0.02)
         return self
+
+    def said(self) -> str:
+        """Return what it has printed so far."""
+        return self.log.read_text(errors="replace")
 
     def stop(self) -> None:
         """End it, gently at first."""
@@ -71,13 +80,14 @@ class Lan:
         self._programs = servers
         self.cards: list[str] = []  # QEMU's arguments for the machine's network cards
         self.links_down: list[str] = []  # QEMU's names of the cards that are unplugged
-        self._servers: list[Process] = []
+        self._servers: list[Server] = []
         # Its own /run and /etc: servers' sockets and locks have fixed places, and a bare host lacks what they want.
         script = "ip link set lo up && mount -t tmpfs none /run && mount --bind $0 /etc && echo ready"
         holder = [*unshare("net", "mount"), "sh", "-c", f"{script} && exec sleep infinity", str(self._etc())]
-        self._holder = subprocess.Popen(holder, stdout=subprocess.PIPE)
+        self._holder = subprocess.Popen(holder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert self._holder.stdout is not None
-        assert self._holder.stdout.readline() == b"ready\n"
+        if self._holder.stdout.readline() != b"ready\n":
+            raise AssertionError(f"no namespace for a LAN: {self._holder.communicate()[1].decode()}")
         user = [] if os.geteuid() == 0 else ["--preserve-credentials", "--user"]
         self.enter = ["nsenter", f"--target={self._holder.pid}", *user, "--net", "--mount"]
 
@@ -114,9 +124,9 @@ class Lan:
         """Run a command inside and return what it prints."""
         return subprocess.run([*self.enter, *command], check=True, capture_output=True, text=True).stdout
 
-    def start(self, *command: str | Path, name: str) -> Process:
+    def start(self, *command: str | Path, name: str) -> Server:
         """Start a server inside, which ends with the LAN."""
-        process = Process([*self.enter, *map(str, command)], self.work / f"{name}.log")
+        process = Server([*self.enter, *map(str, command)], self.work / f"{name}.log")
         self._servers.append(process)
         return process
 
@@ -265,9 +275,8 @@ EXPORT {{
     Transports = TCP; PrivilegedPort = false; FSAL {{ Name = MEM; }}
 }}
 """)
-        self._start_unpacked("usr/sbin/rpcbind", "-f", name="rpcbind")
-        while not Path(f"/proc/{self._holder.pid}/root/run/rpcbind.sock").exists():
-            time.sleep(0.02)
+        socket = Path(f"/proc/{self._holder.pid}/root/run/rpcbind.sock")
+        self._start_unpacked("usr/sbin/rpcbind", "-f", name="rpcbind").wait_until(socket.exists)
         log = self.work / "ganesha.log"
         log.touch()
         pid_file = self.work / "ganesha.pid"
@@ -283,24 +292,24 @@ EXPORT {{
 
     def iscsi(self, address: str, disk: Path, target: str = IQN) -> None:
         """Serve a disk image as LUN 1 of the target (LUN 0 is tgt's controller)."""
-        self._start_unpacked("usr/sbin/tgtd", "-f", "--iscsi", f"portal={address}:3260", name="tgtd")
-        self._tgtadm("--mode=target", "--op=new", "--tid=1", f"--targetname={target}")
-        self._tgtadm("--mode=logicalunit", "--op=new", "--tid=1", "--lun=1", f"--backing-store={disk}")
-        self._tgtadm("--mode=target", "--op=bind", "--tid=1", "--initiator-address=ALL")
+        options = ("-f", "--iscsi", f"portal={address}:3260")
+        server = self._start_unpacked("usr/sbin/tgtd", *options, name="tgtd")
+        server.wait_until(lambda: self._tgtadm("--mode=sys", "--op=show").returncode == 0)
+        for words in (
+            ("--mode=target", "--op=new", "--tid=1", f"--targetname={target}"),
+            ("--mode=logicalunit", "--op=new", "--tid=1", "--lun=1", f"--backing-store={disk}"),
+            ("--mode=target", "--op=bind", "--tid=1", "--initiator-address=ALL"),
+        ):
+            assert not (result := self._tgtadm(*words)).returncode, result.stderr
 
-    def _tgtadm(self, *words: str) -> None:
+    def _tgtadm(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [*self.enter, *debs.program(self._programs, "usr/sbin/tgtadm"), "--lld=iscsi", *words]
-        for _ in range(100):  # until tgtd listens
-            result = subprocess.run(command, capture_output=True, text=True, check=False)
-            if result.returncode == 0:
-                return
-            time.sleep(0.1)
-        raise AssertionError(result.stderr)
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
-    def _start_unpacked(self, program: str, *arguments: str | Path, name: str) -> Process:
+    def _start_unpacked(self, program: str, *arguments: str | Path, name: str) -> Server:
         return self.start(*debs.program(self._programs, program), *arguments, name=name)
 
-    def faulty(self, content: str, kind: str) -> Process:
+    def faulty(self, content: str, kind: str) -> Server:
         """Start a server on port 8080 that does one thing wrong: see faulty_server.py."""
         file = self.work / "faulty.txt"
         file.write_text(content)
@@ -321,10 +330,10 @@ EXPORT {{
     ) -> None:
         for server in reversed(self._servers):
             server.stop()
+            if error:  # pytest shows it with the test
+                print(f"--- the end of {server.log.stem}'s log\n{server.said()[-2000:]}")
         self._holder.kill()
-        self._holder.wait()
-        assert self._holder.stdout is not None
-        self._holder.stdout.close()
+        self._holder.communicate()
 
 
 # EFI_SIGNATURE_LISTs with one X.509 certificate each (UEFI 2.10, section 32.4.1).

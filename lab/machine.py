@@ -106,14 +106,19 @@ class Machine:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self._connect()
-        for card in links_down:
-            self.monitor("set_link", name=card, up=False)
-        self.monitor("cont")
+        self._monitor = socket.socket(socket.AF_UNIX)
+        self._replies = self._monitor.makefile("r")
+        try:
+            self._connect()
+            for card in links_down:
+                self.monitor("set_link", name=card, up=False)
+            self.monitor("cont")
+        except BaseException:
+            self._close()
+            raise
 
     def _connect(self) -> None:
         """Connect to QEMU's monitor (QMP, see QEMU's interop/qmp-spec)."""
-        self._monitor = socket.socket(socket.AF_UNIX)
         while True:
             try:
                 self._monitor.connect(str(self._socket))
@@ -122,16 +127,18 @@ class Machine:
                 if self._process.poll() is not None:
                     raise self._error("did not start") from None
                 time.sleep(0.01)
-        self._replies = self._monitor.makefile("r")
         self._replies.readline()
         self.monitor("qmp_capabilities")
 
     def monitor(self, command: str, **arguments: object) -> None:
-        """Give QEMU's monitor a command; raise AssertionError if it refuses."""
-        self._monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
+        """Give QEMU's monitor a command; raise AssertionError if it refuses, BootError if QEMU has ended."""
         reply: dict[str, object] = {"event": ""}
-        while "event" in reply:
-            reply = json.loads(self._replies.readline())
+        try:
+            self._monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
+            while "event" in reply:
+                reply = json.loads(self._replies.readline())
+        except (OSError, json.JSONDecodeError):
+            raise self._error(f'ended before "{command}"') from None
         assert "return" in reply, reply
 
     def _pflash(self, work: Path) -> list[str]:
@@ -254,6 +261,8 @@ class Machine:
         self._process.stdin.flush()
 
     def _error(self, what: str) -> BootError:
+        if self._process.poll() is not None:
+            self._reader.join()  # to have its last words
         lines = [line for line in self.console.splitlines() if line.strip()]
         tail = "\n".join(lines[-40:])
         return BootError(f"{self.firmware.name} {what}; log: {self._log.name}\n{tail}")
@@ -270,6 +279,9 @@ class Machine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
         self.end()
         self._replies.close()
         self._monitor.close()

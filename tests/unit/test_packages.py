@@ -173,6 +173,7 @@ def test_metadata_is_of_today(wheel: Path) -> None:
         "License-File: LICENSE",
         "License-File: NOTICE",
     ]
+    assert any(line.startswith("Project-URL: ") for line in lines)
     assert [line for line in lines if line.startswith(("Provides-Extra", "Requires-Dist", "License:"))] == []
 
 
