@@ -24,7 +24,7 @@ def boot(firmware: Firmware, transport: str, number: int) -> float:
     """Boot once on a LAN of its own; return the seconds from power on to the server's script."""
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
         work = Path(name)
-        with Lan(work, debs.unpack(machine.SERVERS)) as lan:
+        with Lan(work, debs.unpack(debs.SERVERS)) as lan:
             lan.segment()
             (lan.www / "boot").write_text(SCRIPT)
             if transport == "http":
@@ -45,7 +45,7 @@ def tries(firmware: Firmware, fault: str, count: int) -> list[float]:
     """
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
         work = Path(name)
-        with Lan(work, debs.unpack(machine.SERVERS)) as lan:
+        with Lan(work, debs.unpack(debs.SERVERS)) as lan:
             lan.segment(dhcp=fault != "no DHCP", options=("--dhcp-option=encap:175,176,1b",))
             lan.http()
             script = image.script_for(chain_url.parse("http://bty-server/boot"))

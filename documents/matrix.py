@@ -9,14 +9,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boots_from
 from lab import debs, machine, media, mok
 from lab.firmware import ARM64, ARM64_SECURE, BIOS, BIOS_PC, UEFI, UEFI_PC, UEFI_SECURE, Firmware, loongarch64, riscv64
-from lab.machine import HOST, BootError, Machine
+from lab.machine import HOST, USER_NETWORK, BootError, Machine
 from lab.media import Medium
 from lab.server import BootServer, boot_server
 from template.checkout import CHECKOUT, FIRMWARE
@@ -74,8 +74,8 @@ COLUMNS: dict[str, Callable[[], Firmware]] = {
     "UEFI, Secure Boot": lambda: UEFI_SECURE,
     "ARM64": lambda: ARM64,
     "ARM64, Secure Boot": lambda: ARM64_SECURE,
-    "RISC-V 64": lambda: riscv64(debs.unpack(machine.MACHINES)),
-    "LoongArch64": lambda: loongarch64(debs.unpack(machine.MACHINES)),
+    "RISC-V 64": lambda: riscv64(debs.unpack(debs.MACHINES)),
+    "LoongArch64": lambda: loongarch64(debs.unpack(debs.MACHINES)),
 }
 # Parallel IDE is on QEMU's older PC.
 _PC = {"BIOS": BIOS_PC, "UEFI": UEFI_PC}
@@ -144,7 +144,15 @@ def firmware(column: str, row: str) -> Firmware:
     return _PC[column] if "IDE" in row else COLUMNS[column]()
 
 
-def boot(firmware: Firmware, media: list[str], server: BootServer, path: str, work: Path, name: str) -> float:
+def boot(
+    firmware: Firmware,
+    media: list[str],
+    server: BootServer,
+    path: str,
+    work: Path,
+    name: str,
+    network: Iterable[str] = USER_NETWORK,
+) -> float:
     """Boot, and return the seconds from power on to the request.
 
     Args:
@@ -154,6 +162,7 @@ def boot(firmware: Firmware, media: list[str], server: BootServer, path: str, wo
         path: what it has to ask for.
         work: a directory for its UEFI variables.
         name: names the console's log file.
+        network: QEMU's arguments for its network cards.
 
     Raises:
         BootError: it doesn't boot.
@@ -161,7 +170,7 @@ def boot(firmware: Firmware, media: list[str], server: BootServer, path: str, wo
     nonce = f"nonce {secrets.token_hex(8)}"
     # The pause keeps what follows off the console until the nonce was read.
     server.files[path.partition("?")[0]] = f"#!ipxe\necho {nonce}\nsleep 600\n".encode()
-    with Machine(firmware, media, work, name) as running:
+    with Machine(firmware, media, work, name, network) as running:
         running.wait_for(nonce, firmware.seconds)
         (request,) = [request for request in server.requests if request.path == path]
         assert request.user_agent == machine.ipxe()[0]
@@ -241,7 +250,7 @@ def _versions() -> list[str]:
     names = ["qemu-system-x86", "qemu-system-arm", "seabios", "ovmf", "qemu-efi-aarch64"]
     command = ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *names]
     installed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    unpacked = debs.versions(debs.unpack(machine.MACHINES))
+    unpacked = debs.versions(debs.unpack(debs.MACHINES))
     return installed + [line for line in unpacked if line.startswith(("qemu-", "opensbi"))]
 
 

@@ -17,7 +17,7 @@ from selenium.webdriver.common.by import By
 
 import boots_from
 from boots_from import image
-from lab import browser, debs, machine, mok
+from lab import browser, debs, mok
 from lab.firmware import BIOS, UEFI, UEFI_SECURE, Firmware
 from lab.lan import Lan, trusting
 from lab.machine import AGAIN, Machine
@@ -78,7 +78,7 @@ def take(name: str) -> None:
     firmware, url, plug_in, last = PICTURES[name]
     with (
         tempfile.TemporaryDirectory(prefix="screen-") as work,
-        Lan(Path(work), debs.unpack(machine.SERVERS)) as lan,
+        Lan(Path(work), debs.unpack(debs.SERVERS)) as lan,
     ):
         plug_in(lan)
         with lan.machine(firmware, url, f"screen-{name}", "-device", "VGA") as booted:
@@ -105,7 +105,7 @@ def take_secure_boot() -> None:
 
 def take_second_build() -> None:
     """Write the picture of a machine whose server has an ECDSA certificate, with the second build not enrolled."""
-    with tempfile.TemporaryDirectory(prefix="screen-") as work, Lan(Path(work), debs.unpack(machine.SERVERS)) as lan:
+    with tempfile.TemporaryDirectory(prefix="screen-") as work, Lan(Path(work), debs.unpack(debs.SERVERS)) as lan:
         mok.enrolled_variables(UEFI_SECURE, lan.work)
         ca = trustme.CA()
         lan.segment()

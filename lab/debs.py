@@ -10,6 +10,13 @@ from pathlib import Path
 from template import archive
 from template.checkout import CACHE, CHECKOUT
 
+_HERE = Path(__file__).parent
+MACHINES = _HERE / "machines.toml"  # QEMU and firmware for what Debian 12 lacks
+NEWEST = _HERE / "newest.toml"  # firmware that no release has yet
+PXE = _HERE / "pxe.toml"  # PXE boot programs
+SERVERS = _HERE / "servers.toml"
+SIGNED = _HERE / "signed.toml"  # what Debian has signed for Secure Boot
+
 _VERSIONS = "versions.txt"
 
 

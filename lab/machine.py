@@ -26,8 +26,6 @@ LOGS = CHECKOUT / "build" / "boot-logs"
 WIDTH, HEIGHT = 80, 25  # of the screen that everything has to fit on
 BANNER = "Open Source Network Boot Firmware"  # iPXE's
 AGAIN = "Trying again in 30 s; a key opens iPXE's shell."  # the last line of each diagnosis
-MACHINES = Path(__file__).with_name("machines.toml")
-SERVERS = Path(__file__).with_name("servers.toml")
 
 # A machine that says one of these will not boot from the image any more: no need to wait for the time-out.
 GIVEN_UP = re.compile(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import debs, machine, mok
+from lab import debs, mok
 from lab.firmware import BIOS, UEFI, Firmware
 from lab.lan import Lan
 from lab.machine import BANNER, Machine
@@ -31,7 +31,7 @@ def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Variables:
 @pytest.fixture(scope="session")
 def servers() -> Path:
     """Return where the servers' programs lie."""
-    return debs.unpack(machine.SERVERS)
+    return debs.unpack(debs.SERVERS)
 
 
 @pytest.fixture(params=[UEFI, BIOS], ids=lambda firmware: firmware.name)

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from lab.lan import Lan
 from lab.namespaces import unshare
 from release.files import PREBAKED_URL
@@ -15,6 +17,7 @@ from template.checkout import CHECKOUT
 from tests.boot.conftest import Boot
 
 
+@pytest.mark.thorough("uefi")
 def test_ten_line_web_app(lan: Lan, boot: Boot) -> None:
     page = (CHECKOUT / "docs" / "servers.md").read_text()
     code = re.search(r"```python\n(.*?)```", page, re.DOTALL)
@@ -55,6 +58,7 @@ def test_tutorial(tmp_path: Path) -> None:
     assert "GET /boot.ipxe" in shown
 
 
+@pytest.mark.thorough("uefi")
 def test_prebaked_image_finds_its_server_by_the_lans_dns(lan: Lan, boot: Boot) -> None:
     lan.segment()
     (lan.www / "boot").write_text("#!ipxe\necho Hello, bty\nsleep 600\n")

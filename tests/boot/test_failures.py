@@ -34,6 +34,7 @@ def diagnosis(booted: Machine, seconds: float) -> str:
     return rest
 
 
+@pytest.mark.thorough("uefi")
 def test_no_card(lan: Lan, boot: Boot) -> None:
     assert "NO NETWORK CARD FOUND" in diagnosis(boot(URL), 3)
 
@@ -87,7 +88,9 @@ def test_three_cards_each_with_its_own_trouble_on_one_screen(lan: Lan, boot: Boo
     ],
     ids=["unknown host", "refused", "silent host", "404", "tftp"],
 )
-@pytest.mark.thorough("uefi-x86_64-tftp", "bios-silent host", "uefi-x86_64-404", "uefi-x86_64-refused")
+@pytest.mark.thorough(
+    "uefi-x86_64-tftp", "bios-silent host", "uefi-x86_64-404", "uefi-x86_64-refused", "bios-unknown host"
+)
 def test_server_not_there(lan: Lan, boot: Boot, url: str, words: str, short: str, seconds: float) -> None:
     lan.segment()
     lan.http()
@@ -156,7 +159,7 @@ ENDS = {"plain exit": "exit", "exit 0": "exit 0", "exit 1": "exit 1", "no exit":
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-@pytest.mark.thorough("uefi-x86_64-plain exit", "uefi-x86_64-exit 0", "bios-exit 0", "bios-no exit")
+@pytest.mark.thorough("uefi-x86_64-plain exit", "uefi-x86_64-exit 0", "bios-exit 0", "bios-no exit", "bios-plain")
 def test_script_that_ends_hands_over_to_the_next_boot_device(lan: Lan, boot: Boot, tmp_path: Path, end: str) -> None:
     lan.segment()
     (lan.www / "boot").write_text(f"#!ipxe\necho here\n{end}\n")
@@ -223,6 +226,7 @@ def type_at_what_waits(booted: Machine) -> None:
 
 
 @pytest.mark.parametrize("controller", ["qemu-xhci", "usb-ehci"])
+@pytest.mark.thorough("uefi-x86_64-usb-ehci", "bios-usb-ehci")
 def test_usb_keyboard_types(lan: Lan, boot: Boot, controller: str) -> None:
     lan.segment()
     (lan.www / "boot").write_text(WAITS_FOR_KEYS)
@@ -230,6 +234,7 @@ def test_usb_keyboard_types(lan: Lan, boot: Boot, controller: str) -> None:
     type_at_what_waits(boot(URL, *usb_keyboard(controller)))
 
 
+@pytest.mark.thorough("uefi")
 def test_network_card_on_usb_alone_and_its_keyboard_types(lan: Lan, boot: Boot) -> None:
     """The firmware has no driver for this card, and iPXE leaves USB to the firmware."""
     card = ("-netdev", "user,id=usb-lan", "-device", "usb-net,netdev=usb-lan,bus=usb.0")

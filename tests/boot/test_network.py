@@ -81,6 +81,7 @@ LANS = {
     "uefi-x86_64-eight",
     "bios-twenty",
     "uefi-x86_64-twenty",
+    "uefi-x86_64-a card with",
 )
 def test_finds_the_card(lan: Lan, boot: Boot, name: str) -> None:
     segments, seconds = LANS[name]
@@ -127,6 +128,7 @@ def test_boots_on(lan: Lan, boot: Boot, name: str) -> None:
 
 
 @pytest.mark.parametrize("firmware", [UEFI, BIOS], ids=lambda firmware: firmware.name, indirect=True)
+@pytest.mark.thorough("bios")
 def test_boots_from_an_ipv6_literal(lan: Lan, boot: Boot) -> None:
     lan.segment(ipv6="slaac")
     nonce = serve(lan)

@@ -1,7 +1,6 @@
 """A PXE program that a tftp URL names finds its neighbours, as after a real PXE boot."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,6 @@ from lab.lan import Lan
 from template.checkout import FIRMWARE
 from tests.boot.conftest import Boot
 
-PXE = Path(__file__).with_name("pxe.toml")
 # What DHCP says of another server and file, for machines that boot by PXE: the URL goes before it.
 OTHER = "--dhcp-boot=other/file,other-server,10.0.0.99"
 
@@ -20,7 +18,7 @@ OTHER = "--dhcp-boot=other/file,other-server,10.0.0.99"
 @pytest.mark.thorough("bios-bty-server", "uefi-x86_64-bty-server")
 def test_finds_its_menu_file(lan: Lan, boot: Boot, firmware: Firmware, host: str) -> None:
     lan.segment(options=(OTHER,) if host == "10.0.0.1" else ())
-    programs, lib = debs.unpack(PXE) / "usr/lib", debs.unpack(FIRMWARE) / "usr/lib"
+    programs, lib = debs.unpack(debs.PXE) / "usr/lib", debs.unpack(FIRMWARE) / "usr/lib"
     folder = lan.www / "deep" / "down"
     (folder / "pxelinux.cfg").mkdir(parents=True)
     if firmware is BIOS:
@@ -41,7 +39,7 @@ def test_shim_asks_for_its_neighbour(lan: Lan, boot: Boot) -> None:
     """It finds it, but iPXE says that the file is as long as shim's buffer, and shim refuses it for that."""
     lan.segment(options=(OTHER,))
     shutil.copy(debs.unpack(FIRMWARE) / "usr/lib/shim/shimx64.efi.signed", lan.www / "shimx64.efi")
-    grub = debs.unpack(PXE) / "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
+    grub = debs.unpack(debs.PXE) / "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
     shutil.copy(grub, lan.www / "grubx64.efi")
     booted = boot("tftp://10.0.0.1/shimx64.efi")
     assert "Malformed binary after Attribute Certificate Table" in booted.shows_diagnosis(60)

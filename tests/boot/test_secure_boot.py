@@ -23,7 +23,6 @@ from template.checkout import FIRMWARE
 from tests.boot.conftest import Variables
 from tests.boot.test_transports import ECDSA, RSA
 
-SIGNED = Path(__file__).with_name("signed.toml")
 FIRMWARES = pytest.mark.parametrize("firmware", [UEFI_SECURE, ARM64_SECURE], ids=lambda firmware: firmware.name)
 
 
@@ -136,7 +135,7 @@ def test_unsigned_programs_are_refused_and_signed_ones_run(
     """iPXE being enrolled does not enroll what its server sends."""
     shutil.copy(enrolled(UEFI_SECURE), tmp_path)
     unsigned = debs.unpack(FIRMWARE) / "usr/lib/ipxe/snponly.efi"
-    grub = debs.unpack(SIGNED) / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
+    grub = debs.unpack(debs.SIGNED) / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
     boot_server.files["/unsigned.efi"] = unsigned.read_bytes()
     boot_server.files["/signed.efi"] = grub.read_bytes()
     boot_server.files["/boot"] = b"#!ipxe\nchain unsigned.efi || echo it was refused\nchain signed.efi\n"
@@ -180,7 +179,7 @@ busybox reboot -f
 
 def linux(server: BootServer, init: str) -> None:
     """Serve a script, as /boot, that boots Debian's signed Linux with mokutil in its initrd."""
-    root = debs.unpack(SIGNED)
+    root = debs.unpack(debs.SIGNED)
     lib = root / "usr/lib/x86_64-linux-gnu"
     files = {"bin/busybox": root / "usr/bin/busybox", "bin/mokutil": root / "usr/bin/mokutil"}
     files["lib64/ld-linux-x86-64.so.2"] = lib / "ld-linux-x86-64.so.2"

@@ -343,6 +343,7 @@ def test_redirects(lan: Lan, boot: Boot) -> None:
     assert [request[2] for request in lan.requests()][:3] == ["302", "301", "200"]
 
 
+@pytest.mark.thorough("uefi")
 def test_basic_auth_by_user_information(lan: Lan, boot: Boot) -> None:
     """And the password is never on the screen."""
     lan.segment()

@@ -95,7 +95,7 @@ def test_ipxe_does_with_each_url_what_is_said_of_it(
 
 
 @pytest.mark.parametrize("target", ["iqn.target", "disk"])
-@pytest.mark.thorough("uefi")
+@pytest.mark.thorough("uefi", "bios-iqn")
 def test_iscsi_target_of_any_name(lan: Lan, boot: Boot, tmp_path: Path, target: str) -> None:
     lan.segment()
     lan.iscsi("10.0.0.1", lun(lan, tmp_path), target)
@@ -103,7 +103,7 @@ def test_iscsi_target_of_any_name(lan: Lan, boot: Boot, tmp_path: Path, target: 
 
 
 @pytest.mark.parametrize("url", ["${filename}", "${net0/filename}?mac=${mac}", "${root-path}"])
-@pytest.mark.thorough("bios")
+@pytest.mark.thorough("bios", "uefi-x86_64-${net0")
 def test_url_that_dhcp_gives(lan: Lan, boot: Boot, tmp_path: Path, url: str) -> None:
     nonce = secrets.token_hex(8)
     named = ("--dhcp-boot=http://bty-server/given", f"--dhcp-option=option:root-path,iscsi:bty-server:::1:{IQN}")

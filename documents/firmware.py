@@ -1,0 +1,229 @@
+"""Newer firmware, every network card, slow media: python -m documents.firmware, which make firmware runs.
+
+Boots them all, and writes docs/firmware.md. Arguments, if any, name the rows that are wanted, and nothing is written.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import boots_from
+from documents import matrix
+from lab import debs, media, mok
+from lab.firmware import ARM64, ARM64_SECURE, BIOS, BIOS_PC, UEFI, UEFI_PC, UEFI_SECURE, Firmware, loongarch64, riscv64
+from lab.machine import HOST, USER_NETWORK, BootError
+from lab.server import boot_server
+from template.checkout import CHECKOUT
+
+PAGE = CHECKOUT / "docs" / "firmware.md"
+SLOW = 100 * 1024  # bytes a second
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A boot, and where it stands on the page; `why_not` says why it rightly doesn't boot."""
+
+    row: str
+    column: str
+    firmware: Firmware
+    medium: list[str]
+    network: tuple[str, ...] = USER_NETWORK
+    why_not: str = ""
+
+
+_MEDIA = {
+    "CD": media.SCSI_CD,
+    "USB CD": media.XHCI_CD,
+    "USB stick": media.XHCI_STICK,
+    "NVMe disk": media.NVME_DISK,
+}
+_U_BOOT_CD = "it counts the ESP of a CD in the CD's sectors of 2,048 bytes, and the FAT file system in its own of 512"
+
+
+def _newest(iso: Path) -> Iterator[Cell]:
+    """Give the cells of firmware that Debian's releases do not have yet."""
+    root = debs.unpack(debs.NEWEST)
+    share = root / "usr/share"
+    boot = root / "usr/lib/u-boot"
+    machines = debs.unpack(debs.MACHINES)
+
+    def edk2(base: Firmware, code: str, store: str) -> Firmware:
+        return replace(base, pflash=(share / code, share / store))
+
+    def u_boot(base: Firmware, *words: str) -> Firmware:
+        return replace(base, name=f"u-boot-{base.name}", command=(*base.command, *words), pflash=(), seconds=300)
+
+    risc_v = riscv64(machines)
+    rows = {
+        "SeaBIOS": replace(BIOS, command=(*BIOS.command, "-bios", str(share / "seabios/bios-256k.bin"))),
+        "EDK2, x86-64": edk2(UEFI, "OVMF/OVMF_CODE_4M.fd", "OVMF/OVMF_VARS_4M.fd"),
+        "EDK2, x86-64, Secure Boot": edk2(UEFI_SECURE, "OVMF/OVMF_CODE_4M.secboot.fd", "OVMF/OVMF_VARS_4M.ms.fd"),
+        "EDK2, x86-64, Secure Boot, strict NX": edk2(
+            UEFI_SECURE, "OVMF/OVMF_CODE_4M.secboot.strictnx.fd", "OVMF/OVMF_VARS_4M.ms.fd"
+        ),
+        "EDK2, ARM64": edk2(ARM64, "AAVMF/AAVMF_CODE.no-secboot.fd", "AAVMF/AAVMF_VARS.fd"),
+        "EDK2, ARM64, Secure Boot": edk2(ARM64_SECURE, "AAVMF/AAVMF_CODE.secboot.fd", "AAVMF/AAVMF_VARS.ms.fd"),
+        "EDK2, ARM64, Secure Boot, strict NX": edk2(
+            ARM64_SECURE, "AAVMF/AAVMF_CODE.secboot.strictnx.fd", "AAVMF/AAVMF_VARS.ms.fd"
+        ),
+        "EDK2, RISC-V 64": edk2(risc_v, "qemu-efi-riscv64/RISCV_VIRT_CODE.fd", "qemu-efi-riscv64/RISCV_VIRT_VARS.fd"),
+        "EDK2, LoongArch64": edk2(
+            loongarch64(machines), "qemu-efi-loongarch64/QEMU_EFI.fd", "qemu-efi-loongarch64/QEMU_VARS.fd"
+        ),
+        "U-Boot, ARM64": u_boot(ARM64, "-bios", str(boot / "qemu_arm64/u-boot.bin")),
+        "U-Boot, RISC-V 64": u_boot(risc_v, "-kernel", str(boot / "qemu-riscv64_smode/u-boot.bin")),
+        "U-Boot, x86-64": u_boot(BIOS_PC, "-bios", str(boot / "qemu-x86_64/u-boot.rom")),
+    }
+    for row, firmware in rows.items():
+        for column, medium in _MEDIA.items():
+            why_not = _U_BOOT_CD if row.startswith("U-Boot") and "CD" in column else ""
+            yield Cell(row, column, firmware, medium.arguments(iso), why_not=why_not)
+
+
+# QEMU's models of network cards that are no cards of a machine: a switch, and InfiniBand's other half.
+_NO_CARDS = ("rocker", "pvrdma", "virtio-net-device")
+_HANGS = "this build of iPXE hangs while it starts the card; iPXE 2.0 drives it"
+
+
+def _cards(iso: Path) -> Iterator[Cell]:
+    """Give the cells of every model of network card that QEMU has."""
+    for model in _models():
+        for column, firmware in (("BIOS", BIOS_PC), ("UEFI", UEFI_PC)):
+            card = f"{model},netdev=lan0"
+            if model == "usb-net":
+                devices = ["-device", "qemu-xhci", "-device", card]
+            else:
+                devices = ["-device", card if model == "ne2k_isa" else f"{card},romfile="]
+            network = ("-netdev", "user,id=lan0", *devices)
+            why_not = WHY_NO_CARD.get((model, column), "")
+            yield Cell(model, column, firmware, media.IDE_CD.arguments(iso), network, why_not)
+
+
+WHY_NO_CARD = {
+    ("tulip", "UEFI"): _HANGS,
+}
+
+
+def _models() -> list[str]:
+    said = subprocess.run(["qemu-system-x86_64", "-device", "help"], check=True, capture_output=True, text=True).stdout
+    (cards,) = re.findall(r"Network devices:\n((?:.+\n)+)", said)
+    return [model for model in re.findall(r'name "([^"]+)"', cards) if model not in _NO_CARDS]
+
+
+def _slow(iso: Path) -> Iterator[Cell]:
+    """Give the cells of media that are as slow as a BMC's link may be."""
+    for row, medium in (("virtual CD, USB 2", media.EHCI_CD), ("USB stick, USB 2", media.EHCI_STICK)):
+        for column, firmware in (("BIOS", BIOS), ("UEFI", UEFI)):
+            arguments = medium.arguments(iso)
+            arguments[1] += f",throttling.bps-total={SLOW}"
+            yield Cell(row, column, replace(firmware, seconds=300), arguments)
+
+
+TABLES: dict[str, Callable[[Path], Iterable[Cell]]] = {"newest": _newest, "cards": _cards, "slow": _slow}
+
+
+def _seconds(cell: Cell, variables: dict[str, Path], baked: str) -> float | None:
+    """Boot a cell; return the seconds from power on to the request, None where it rightly does not boot."""
+    with tempfile.TemporaryDirectory(prefix="firmware-") as name, boot_server() as server:
+        work = Path(name)
+        if cell.row in variables:
+            shutil.copy(variables[cell.row], work)
+        # The image is the same but for the server's port, which is the cell's own.
+        iso = work / "boots-from.iso"
+        iso.write_bytes(boots_from.bake(f"http://{HOST}:{server.port}/boot"))
+        medium = [word.replace(baked, str(iso)) for word in cell.medium]
+        log = re.sub(r"\W+", "-", f"firmware-{cell.row}-{cell.column}")
+        firmware = replace(cell.firmware, seconds=60) if cell.why_not else cell.firmware
+        try:
+            seconds = matrix.boot(firmware, medium, server, "/boot", work, log, cell.network)
+        except BootError:
+            if not cell.why_not:
+                raise
+            seconds = None
+    assert (seconds is None) == bool(cell.why_not), f"{cell.row}, {cell.column} boots, and why_not says that it doesn't"
+    print(f"{cell.row:<40} {cell.column:<12} {'-' if seconds is None else f'{seconds:.1f} s'}", flush=True)
+    return seconds
+
+
+def _table(cells: list[Cell], results: dict[tuple[str, str], float | None], reasons: list[str]) -> str:
+    """Return a table in Markdown; what does not boot is numbered by its reason, which goes to `reasons`."""
+    columns = list(dict.fromkeys(cell.column for cell in cells))
+    lines = [f"| | {' | '.join(columns)} |", f"| --- | {' | '.join('---:' for _ in columns)} |"]
+    for row in dict.fromkeys(cell.row for cell in cells):
+        words = []
+        for cell in (cell for cell in cells if cell.row == row):
+            seconds = results[cell.row, cell.column]
+            if seconds is None and cell.why_not not in reasons:
+                reasons.append(cell.why_not)
+            words.append(f"no ({reasons.index(cell.why_not) + 1})" if seconds is None else f"{seconds:.1f}")
+        lines.append(f"| {row} | {' | '.join(words)} |")
+    return "\n".join(lines)
+
+
+_PAGE = """\
+# Firmware and network cards
+
+<!-- written by make firmware -->
+
+Seconds from power on to the machine's first request at the server, as in the [boot matrix](matrix.md).
+
+## Firmware that Debian's releases do not have yet
+
+{newest}
+
+Secure Boot: iPXE's hash was enrolled before. Strict NX: no memory is writable and executable at once.
+{versions}.
+
+## Every network card that QEMU has
+
+{cards}
+
+## Media at 100 KB/s
+
+A BMC's virtual media over a slow link. BIOS reads 0.6 MB of the image, UEFI 2.4 MB, and no time-out strikes.
+
+{slow}
+
+{reasons}
+"""
+
+
+def main() -> int:
+    """Boot all and write the page; return 1, and leave the page, if a cell is not what it should be."""
+    wanted = sys.argv[1:]
+    results: dict[tuple[str, str], float | None] = {}
+    failed = False
+    with tempfile.TemporaryDirectory(prefix="firmware-") as name, ThreadPoolExecutor(2) as pool:
+        baked = Path(name, "boots-from.iso")
+        tables = {title: list(cells(baked)) for title, cells in TABLES.items()}
+        cells = [cell for table in tables.values() for cell in table if not wanted or cell.row in wanted]
+        variables = {}
+        for cell in cells:
+            if "Secure Boot" in cell.row and cell.row not in variables:
+                work = Path(name, re.sub(r"\W+", "-", cell.row))
+                work.mkdir()
+                variables[cell.row] = mok.enrolled_variables(cell.firmware, work)
+        futures = {(cell.row, cell.column): pool.submit(_seconds, cell, variables, str(baked)) for cell in cells}
+        for cell in cells:
+            try:
+                results[cell.row, cell.column] = futures[cell.row, cell.column].result()
+            except AssertionError as error:
+                print(error, file=sys.stderr)
+                failed = True
+    if not failed and not wanted:
+        reasons: list[str] = []
+        texts = {title: _table(table, results, reasons) for title, table in tables.items()}
+        notes = "\n".join(f"{number}. {reason[0].upper()}{reason[1:]}." for number, reason in enumerate(reasons, 1))
+        versions = ", ".join(debs.versions(debs.unpack(debs.NEWEST)))
+        PAGE.write_text(_PAGE.format(**texts, reasons=notes, versions=versions))
+    return int(failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
