@@ -18,7 +18,7 @@ TEMPLATE := src/boots_from/template.iso
 OUTPUT := $(shell sed -n 's/^OUTPUT = "\(.*\)"$$/\1/p' src/boots_from/cli.py)
 PYTHON := .venv/bin/python
 
-.PHONY: help iso url-given template machines test test-all soak screens matrix layout lint unit boot bench web release bump clean
+.PHONY: help iso url-given template machines test test-all soak screens matrix firmware layout lint unit boot bench web release bump clean
 
 help:
 	@echo "make iso URL='http://bootserver/boot'   write ./$(OUTPUT); sets up what is missing"
@@ -28,6 +28,7 @@ help:
 	@echo "make soak       boot sixty times in a row, and fail 480 times before it boots"
 	@echo "make screens    make the pictures in docs/screens again, from real boots"
 	@echo "make matrix     boot every machine from every medium; writes docs/matrix.md"
+	@echo "make firmware   boot newer firmware and every network card; writes docs/firmware.md"
 	@echo "make layout     the tables of docs/layout.md, from the image"
 	@echo "make lint       ruff and mypy"
 	@echo "make unit       the quick tests: a minute"
@@ -77,6 +78,9 @@ machines: .venv/tools-installed
 
 matrix: machines
 	$(PYTHON) -m documents.matrix
+
+firmware: machines
+	$(PYTHON) -m documents.firmware
 
 layout: $(TEMPLATE)
 	$(PYTHON) -m documents.layout

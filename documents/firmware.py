@@ -125,7 +125,52 @@ def _slow(iso: Path) -> Iterator[Cell]:
             yield Cell(row, column, replace(firmware, seconds=300), arguments)
 
 
-TABLES: dict[str, Callable[[Path], Iterable[Cell]]] = {"newest": _newest, "cards": _cards, "slow": _slow}
+_NOT_SEEN = (
+    "the MBR is no protective one, so UEFI takes the stick's El Torito and not its GPT, and shows the loader no ESP: "
+    "let the firmware itself boot the stick"
+)
+
+
+def _loaders(iso: Path) -> Iterator[Cell]:
+    """Give the cells of boot loaders on the machine's own disk that are told to start the image."""
+    root = debs.unpack(debs.LOADERS)
+    grub: dict[str, Path | str] = {
+        "EFI/BOOT/BOOTX64.EFI": root / "usr/lib/grub/x86_64-efi/monolithic/grubx64.efi",
+        "EFI/debian/grub.cfg": (
+            "search --no-floppy --set=image --file /EFI/BOOT/autoexec.ipxe\n"
+            "chainloader ($image)/EFI/BOOT/BOOTX64.EFI\nboot\n"
+        ),
+    }
+    refind: dict[str, Path | str] = {
+        "EFI/BOOT/BOOTX64.EFI": root / "usr/share/refind/refind/refind_x64.efi",
+        "EFI/BOOT/refind.conf": "textonly\ntimeout 1\nscanfor external,optical\n",
+    }
+    for row, files in (("GRUB", grub), ("rEFInd", refind)):
+        disk = iso.with_name(f"{row}.img")
+        _fat(disk, files)
+        for column, medium in (("CD", media.AHCI_CD), ("USB stick", media.XHCI_STICK)):
+            image = [word.replace("bootindex=0", "bootindex=1") for word in medium.arguments(iso)]
+            loader = [word.replace("=boot", "=loader") for word in media.VIRTIO_DISK.arguments(disk)]
+            why_not = _NOT_SEEN if column == "USB stick" else ""
+            yield Cell(row, column, UEFI, [*loader, *image], why_not=why_not)
+
+
+def _fat(disk: Path, files: dict[str, Path | str]) -> None:
+    """Make a FAT disk with files, given by their paths there: a file to copy, or a text."""
+    subprocess.run(["mformat", "-C", "-i", disk, "-T", "65536", "-h", "64", "-s", "32", "::"], check=True)
+    for folder in ("EFI", "EFI/BOOT", "EFI/debian"):
+        subprocess.run(["mmd", "-i", disk, f"::{folder}"], check=True)
+    for path, content in files.items():
+        text = content.read_bytes() if isinstance(content, Path) else content.encode()
+        subprocess.run(["mcopy", "-i", disk, "-", f"::{path}"], input=text, check=True)
+
+
+TABLES: dict[str, Callable[[Path], Iterable[Cell]]] = {
+    "newest": _newest,
+    "cards": _cards,
+    "slow": _slow,
+    "loaders": _loaders,
+}
 
 
 def _seconds(cell: Cell, variables: dict[str, Path], baked: str) -> float | None:
@@ -189,6 +234,10 @@ Secure Boot: iPXE's hash was enrolled before. Strict NX: no memory is writable a
 A BMC's virtual media over a slow link. BIOS reads 0.6 MB of the image, UEFI 2.4 MB, and no time-out strikes.
 
 {slow}
+
+## Started by a boot loader on the machine's disk
+
+{loaders}
 
 {reasons}
 """
