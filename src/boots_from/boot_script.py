@@ -4,6 +4,7 @@ import re
 
 from boots_from import packaged
 from boots_from.chain_url import ChainUrl
+from boots_from.errors import TemplateError
 
 SHOWN = 158  # bytes of the URL that are echoed: two lines of the 80-column screen
 
@@ -31,7 +32,7 @@ def render(chain_url: ChainUrl) -> bytes:
             to two lines; iPXE itself leaves out user information where it prints the URL.
 
     Raises:
-        TemplateError: the installed package is damaged.
+        TemplateError: the installed package is damaged, or its script has a word that nothing here fills in.
     """
     boot, then = BOOT[chain_url.scheme.boot]
     public = chain_url.public
@@ -46,7 +47,12 @@ def render(chain_url: ChainUrl) -> bytes:
         "THEN": then,
     }
     # In one pass, so that nothing in the URL is taken for a word to fill in.
-    return re.sub("@([A-Z]+)@", lambda word: words[word[1]], text()).encode("ascii")
+    try:
+        return re.sub("@([A-Z]+)@", lambda word: words[word[1]], text()).encode("ascii")
+    except KeyError as error:
+        raise TemplateError(
+            f"boot.ipxe has @{error.args[0]}@, which boot_script.py does not fill in: add it to the words there"
+        ) from None
 
 
 def redact(script: bytes, chain_url: ChainUrl) -> bytes:
