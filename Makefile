@@ -17,6 +17,8 @@ export PATH := $(PATH):/usr/sbin:/sbin
 TEMPLATE := src/boots_from/template.iso
 OUTPUT := $(shell sed -n 's/^OUTPUT = "\(.*\)"$$/\1/p' src/boots_from/cli.py)
 PYTHON := .venv/bin/python
+# Files of one's own in the template: docs/forking.md.
+OWN := $(shell sed -n "s/^ *file *= *[\"']\([^\"']*\).*/\1/p" template/firmware.toml)
 
 .PHONY: help iso url-given template machines test test-all soak screens matrix firmware layout lint unit boot bench web release bump clean
 
@@ -48,9 +50,12 @@ url-given:
 
 template: $(TEMPLATE)
 
-$(TEMPLATE): .venv/created $(wildcard template/*.py) template/firmware.toml src/boots_from/image.py
+$(TEMPLATE): .venv/created $(wildcard template/*.py) template/firmware.toml src/boots_from/image.py $(OWN)
 	@template/install-tools iso
 	@$(PYTHON) -m template
+
+# One that is not there is for the template to complain of.
+$(OWN):
 
 # Nothing from PyPI: baking and the template need the standard library alone.
 .venv/created:

@@ -17,10 +17,11 @@ from urllib.parse import quote
 
 import boots_from
 from boots_from import image
-from template import archive, contents, layout
+from template import archive, contents, layout, own
 from template.archive import Package, Pin
 from template.build import EPOCH
 from template.checkout import CACHE, FIRMWARE
+from template.own import Own
 from template.tool import BuildError, run
 
 # By Debian's source package: the licence of what is in the image, in SPDX's terms. NOTICE says more.
@@ -47,7 +48,7 @@ def make(template: bytes) -> str:
 
     Raises:
         BuildError: a package of the image's list can't be had or read, its licence is not known here, or the
-            image holds another program than it.
+            image holds another program than it, or other files of one's own than firmware.toml names.
         TemplateError: the image holds no list of its firmware.
     """
     lines = image.firmware(template)
@@ -56,9 +57,16 @@ def make(template: bytes) -> str:
     listed = [line.split()[3] for line in lines]
     if others := [package.name for package, sha256 in zip(packages, listed, strict=True) if package.sha256 != sha256]:
         raise BuildError(f"the image's own {', '.join(others)} can't be had any more: run make bump, and release that")
+    files = own.load(FIRMWARE)
+    if image.own_files(template) != [one.line for one in files]:
+        raise BuildError(f"the image's own files are not those of {FIRMWARE.name}: run make template")
+    replaced = {one.replaces for one in files}
     programs = _programs(template)
     purl = f"pkg:pypi/boots-from@{boots_from.__version__}"
-    components = [_component(package, programs) for package in packages]
+    components = [
+        *(_component(package, programs, replaced) for package in packages),
+        *(_own_component(one, programs) for one in files),
+    ]
     bill: dict[str, Any] = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -105,8 +113,8 @@ def _programs(template: bytes) -> dict[str, bytes]:
     return {path: template[starts[what] :] for path, what in parts.items()}
 
 
-def _component(package: Package, programs: dict[str, bytes]) -> dict[str, Any]:
-    """Return a package's entry, with the files of it that are in the image."""
+def _component(package: Package, programs: dict[str, bytes], replaced: set[str]) -> dict[str, Any]:
+    """Return a package's entry, with the files of it that are in the image; others stand for those in `replaced`."""
     source, source_version = source_of(package)
     if source not in LICENCES:
         raise BuildError(f"no licence is known for the source package {source}: look it up and add it to LICENCES")
@@ -116,16 +124,11 @@ def _component(package: Package, programs: dict[str, bytes]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="boots-from-") as work:
         root = Path(work)
         archive.unpack(package, root)
-        files = []
-        for path, packed_as in _SOURCES.items():
-            if (root / packed_as).is_file():
-                packed = (root / packed_as).read_bytes()
-                found = programs[path][: len(packed)]
-                # Into isolinux.bin the table of the El Torito entry is written, which it finds the rest of itself by.
-                table = slice(8, 64) if path == contents.ISOLINUX else slice(0, 0)
-                if found[: table.start] + found[table.stop :] != packed[: table.start] + packed[table.stop :]:
-                    raise BuildError(f"the image's {path} is not {package.name} {package.version}'s: build it anew")
-                files.append(_file(path, found))
+        files = [
+            _program(path, (root / source).read_bytes(), programs, f"{package.name} {package.version}'s")
+            for path, source in _SOURCES.items()
+            if (root / source).is_file() and source not in replaced
+        ]
     return {
         "type": "firmware",
         "bom-ref": purl,
@@ -140,6 +143,30 @@ def _component(package: Package, programs: dict[str, bytes]) -> dict[str, Any]:
         ],
         "components": [{**file, "bom-ref": f"{purl}#{quote(file['name'])}"} for file in files],
     }
+
+
+def _own_component(one: Own, programs: dict[str, bytes]) -> dict[str, Any]:
+    """Return the entry of a file of one's own, with the files of the image that it is."""
+    content = one.path.read_bytes()
+    ref = f"own:{one.replaces}"
+    files = [_program(path, content, programs, one.file) for path, source in _SOURCES.items() if source == one.replaces]
+    return {
+        **_file(one.path.name, content),
+        "type": "firmware",
+        "bom-ref": ref,
+        "licenses": [{"expression": one.licence}],
+        "components": [{**file, "bom-ref": f"{ref}#{quote(file['name'])}"} for file in files],
+    }
+
+
+def _program(path: str, wanted: bytes, programs: dict[str, bytes], whose: str) -> dict[str, Any]:
+    """Return the entry of a file of the image; raise BuildError if it is not the wanted one."""
+    found = programs[path][: len(wanted)]
+    # Into isolinux.bin the table of the El Torito entry is written, which it finds the rest of itself by.
+    table = slice(8, 64) if path == contents.ISOLINUX else slice(0, 0)
+    if found[: table.start] + found[table.stop :] != wanted[: table.start] + wanted[table.stop :]:
+        raise BuildError(f"the image's {path} is not {whose}: build it anew")
+    return _file(path, found)
 
 
 def source_of(package: Package) -> tuple[str, str]:

@@ -4,7 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from template import archive, build
+from template import archive, build, own
 from template.checkout import CACHE, FIRMWARE, TEMPLATE
 from template.tool import BuildError
 
@@ -13,10 +13,11 @@ def main() -> int:
     """Build the template; return the exit status."""
     try:
         print("Firmware", flush=True)
+        files = own.load(FIRMWARE)
         packages = archive.fetch(archive.load_pins(FIRMWARE), CACHE)
         print("Template", flush=True)
         with tempfile.TemporaryDirectory(prefix="boots-from-") as work:
-            build.build(packages, TEMPLATE, Path(work))
+            build.build(packages, files, TEMPLATE, Path(work))
     except BuildError as error:
         print(f"template: {error}", file=sys.stderr)
         return 2

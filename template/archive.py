@@ -20,11 +20,15 @@ import sys
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from pathlib import Path
+from typing import Any, TypeVar
 
 from template.tool import BuildError, say
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+_Table = TypeVar("_Table")
 
 # Read after the host's own configuration (apt-get -c), whose proxy settings stay in force.
 _APT_CONF = """\
@@ -95,10 +99,52 @@ class Package:
 
 
 def load_pins(file: Path) -> list[Pin]:
-    """Read a TOML file: `[[package]]` tables, one for each pin; `[[newest]]`, names of one suite, any version."""
-    tables = tomllib.loads(file.read_text())
-    pins = [Pin(**table) for table in tables.get("package", [])]
-    return pins + [Pin(name, table["suite"]) for table in tables.get("newest", []) for name in table["names"]]
+    """Read a TOML file: `[[package]]` tables, one for each pin; `[[newest]]`, names of one suite, any version.
+
+    Raises:
+        BuildError: the file is no TOML, or a table is not as it should be.
+    """
+    pins = tables(file, "package", Pin)
+    newest = _toml(file).get("newest", [])
+    return pins + [Pin(name, table["suite"]) for table in newest for name in table["names"]]
+
+
+def tables(file: Path, name: str, kind: type[_Table]) -> list[_Table]:
+    """Read a TOML file's tables of one name.
+
+    Args:
+        file: the file.
+        name: the tables', which stands between two pairs of brackets.
+        kind: what such a table becomes; all its fields are strings.
+
+    Raises:
+        BuildError: the file is no TOML, or a table lacks a field, or has another.
+    """
+    found = _toml(file).get(name, [])
+    keys = signature(kind).parameters
+    needed = [key for key, parameter in keys.items() if parameter.default is Parameter.empty]
+
+    def fits(table: object) -> bool:
+        return (
+            isinstance(table, dict)
+            and set(needed) <= set(table) <= set(keys)
+            and all(isinstance(value, str) for value in table.values())
+        )
+
+    if not isinstance(found, list) or not all(map(fits, found)):
+        others = "".join(f", perhaps {key}" for key in keys if key not in needed)
+        raise BuildError(f"{file.name}: a table [[{name}]] has {', '.join(needed)}{others}, all in quotes: mend it")
+    return [kind(**table) for table in found]
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        read = tomllib.loads(file.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise BuildError(f"{file.name} is no TOML ({error}): mend it there") from None
+    if unknown := sorted(set(read) - {"package", "newest", "own"}):
+        raise BuildError(f"{file.name}: unknown table [[{unknown[0]}]]: there are package, newest and own")
+    return read
 
 
 def fetch(pins: Iterable[Pin], into: Path, mirror: str | None = None, keyring: Path = KEYRING) -> list[Package]:

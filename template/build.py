@@ -10,6 +10,7 @@ from boots_from import image
 from template import archive, contents, esp, iso
 from template.archive import Package
 from template.checkout import FIRMWARE
+from template.own import Own
 from template.tool import BuildError, run, say
 
 # Every time stamp in the image: 2026-01-01 00:00:00 UTC. FAT can't go below 1980.
@@ -29,11 +30,12 @@ Made by boots-from: this image boots a machine from the URL in /EFI/BOOT/autoexe
 """
 
 
-def build(packages: list[Package], output: Path, work: Path) -> None:
+def build(packages: list[Package], own: list[Own], output: Path, work: Path) -> None:
     """Lay out the template from unpacked firmware.
 
     Args:
         packages: the firmware packages' files.
+        own: what takes the place of some files in them.
         output: the image to write; replaced only when the new one is whole.
         work: an empty directory to work in.
 
@@ -50,6 +52,10 @@ def build(packages: list[Package], output: Path, work: Path) -> None:
     firmware = work / "firmware"
     for package in packages:
         archive.unpack(package, firmware)
+    for one in own:
+        say(f"{one.file} in place of {one.replaces}")
+        (firmware / one.replaces).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(one.path, firmware / one.replaces)
 
     _require([*(row.source for row in contents.ROWS if row.packaged), contents.MBR], firmware)
     listing = "".join(f"{package.name} {package.version} {package.suite} {package.sha256}\n" for package in packages)
@@ -58,9 +64,10 @@ def build(packages: list[Package], output: Path, work: Path) -> None:
         for row in contents.ROWS
         if row.enroll
     )
-    about = (
-        image.FIRMWARE_LIST_TITLE + listing.encode() + b"\n" + image.HASH_LIST_TITLE + hashes.encode() + b"\n" + ABOUT
-    )
+    lists = {image.FIRMWARE_LIST_TITLE: listing, image.HASH_LIST_TITLE: hashes}
+    if own:
+        lists[image.OWN_LIST_TITLE] = "".join(f"{one.line}\n" for one in own)
+    about = b"".join(title + lines.encode() + b"\n" for title, lines in lists.items()) + ABOUT
     for name, content in (
         (contents.SLOT, image.SLOT),
         (contents.LIST, about),

@@ -48,7 +48,13 @@ def make(template: bytes) -> bytes:
             f'<code>{path}</code> ({what}), which shows as <code class="hash" id="{name}">{rows}</code>'
             f'<button type="button" class="plain copy" data-of="{name}">Copy {name}\'s hash</button>'
         )
-    firmware = [line.split() for line in image.firmware(template)]
+    firmware = []
+    for line in image.firmware(template):
+        package, version, suite, _ = line.split()
+        firmware.append(f"{package} {version} (Debian {suite})")
+    for line in image.own_files(template):
+        file, sha256, source = line.split()
+        firmware.append(f"{file}, not Debian's, in place of {source}; SHA-256 {sha256}")
     # mtime=0: the same bytes at every build.
     packed = base64.b64encode(gzip.compress(template, 9, mtime=0)).decode("ascii")
     return (
@@ -67,9 +73,7 @@ def make(template: bytes) -> bytes:
             script=image.SCRIPT,
             version=boots_from.__version__,
             hashes="\n".join(hashes),
-            firmware="\n".join(
-                f"<li>{html.escape(f'{name} {version} (Debian {suite})')}</li>" for name, version, suite, _ in firmware
-            ),
+            firmware="\n".join(f"<li>{html.escape(line)}</li>" for line in firmware),
         )
         .encode()
     )

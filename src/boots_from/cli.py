@@ -141,6 +141,9 @@ def _version() -> str:
     for line in image.firmware(template):
         package, version, suite, _ = line.split()
         lines.append(f"firmware {package} {version} (Debian {suite})")
+    for line in image.own_files(template):
+        file, sha256, source = line.split()
+        lines += [f"firmware {file}, not Debian's, in place of {source}; SHA-256", f"  {sha256}"]
     for line in image.enrolled_hashes(template):
         path, sha256, what = line.split(maxsplit=2)
         lines.append(f"Secure Boot, {what}: enroll {path}; MokManager shows SHA256 hash")

@@ -41,6 +41,9 @@ SLOT = _placeholder()
 # In the ISO's firmware.txt: this line, then a line "package version suite SHA-256" for each, then an empty line.
 FIRMWARE_LIST_TITLE = b"# boots-from firmware: Debian package, version, suite, SHA-256\n"
 
+# Likewise, with lines "file SHA-256 source", where files of one's own stand for some of these packages'.
+OWN_LIST_TITLE = b"# boots-from firmware that is not Debian's: file, SHA-256, in place of\n"
+
 # Likewise, with lines "path SHA-256 what for": what to enroll with MokManager.
 HASH_LIST_TITLE = b"# boots-from Secure Boot: file to enroll, SHA-256 as MokManager shows it, what for\n"
 
@@ -129,6 +132,11 @@ def firmware(template: bytes) -> list[str]:
     return _list(template, FIRMWARE_LIST_TITLE)
 
 
+def own_files(template: bytes) -> list[str]:
+    """Return the lines "file SHA-256 source" of what is not from the packages, but stands for their file `source`."""
+    return _list(template, OWN_LIST_TITLE) if OWN_LIST_TITLE in template else []
+
+
 def enrolled_hashes(template: bytes) -> list[str]:
     """Return the lines "path SHA-256 what for" of what is to be enrolled for Secure Boot, as MokManager shows it.
 
@@ -148,5 +156,5 @@ def _list(template: bytes, title: bytes) -> list[str]:
     start = template.find(title)
     if start < 0:
         raise TemplateError("the template names no firmware: reinstall boots-from, or run make in its checkout")
-    start += len(title)
-    return template[start : template.index(b"\n\n", start)].decode("ascii").splitlines()
+    end = template.index(b"\n\n", start)  # right behind the title, where the list is empty
+    return template[start + len(title) : end].decode("ascii").splitlines()

@@ -68,7 +68,7 @@ def test_bump_tells_an_ipxe_with_usb_host_drivers(tmp_path: Path, second: bool) 
     packages = archive.fetch([replace(other, folder="") if second else first, other, *rest], CACHE)
     template = tmp_path / "template.iso"
     (tmp_path / "work").mkdir()
-    build(packages, template, tmp_path / "work")
+    build(packages, [], template, tmp_path / "work")
     assert bump.leaves_usb_to_the_firmware(template.read_bytes()) is not second
 
 

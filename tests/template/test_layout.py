@@ -172,9 +172,10 @@ def test_two_builds_are_equal(tmp_path: Path) -> None:
         output = place / "template.iso"
         script = (
             "import sys; from pathlib import Path;"
-            "from template import archive, build; from template.checkout import CACHE, FIRMWARE;"
+            "from template import archive, build, own; from template.checkout import CACHE, FIRMWARE;"
             "work = Path(sys.argv[1], 'work'); work.mkdir();"
-            "build.build(archive.fetch(archive.load_pins(FIRMWARE), CACHE), Path(sys.argv[1], 'template.iso'), work)"
+            "packages = archive.fetch(archive.load_pins(FIRMWARE), CACHE);"
+            "build.build(packages, own.load(FIRMWARE), Path(sys.argv[1], 'template.iso'), work)"
         )
         env = {**os.environ, "TZ": zone, "LC_ALL": locale, "LANG": locale, "SOURCE_DATE_EPOCH": str(number)}
         subprocess.run([sys.executable, "-c", script, place], cwd=CHECKOUT, env=env, umask=umask, check=True)
