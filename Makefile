@@ -25,7 +25,7 @@ OWN := $(shell sed -n "s/^ *file *= *[\"']\([^\"']*\).*/\1/p" template/firmware.
 help:
 	@echo "make iso URL='http://bootserver/boot'   write ./$(OUTPUT); sets up what is missing"
 	@echo "                (where apt knows no Debian, as on Ubuntu: DEBIAN_MIRROR=http://MIRROR/debian)"
-	@echo "make test       install what the tests need, and run them all"
+	@echo "make test       install what the tests need, and run them, but for the slow combinations"
 	@echo "make test-all   the same, with the slow combinations too"
 	@echo "make soak       boot sixty times in a row, and fail 480 times before it boots"
 	@echo "make screens    make the pictures in docs/screens again, from real boots"
@@ -57,7 +57,8 @@ $(TEMPLATE): .venv/created $(wildcard template/*.py) template/firmware.toml src/
 # One that is not there is for the template to complain of.
 $(OWN):
 
-# Nothing from PyPI: baking and the template need the standard library alone.
+# Nothing from PyPI: baking and the template need the standard library alone. The .pth file and the command are what
+# "pip install --editable" writes, too; but it wants hatchling, from PyPI.
 .venv/created:
 	@test -w . || { echo "make: can't write to $(CURDIR): use a checkout that you may write to" >&2; exit 2; }
 	@template/install-tools venv

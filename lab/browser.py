@@ -43,6 +43,6 @@ def wait_until_ready(browser: Chrome) -> None:
     wait_until(browser, "return performance.getEntriesByName('ready').length")
 
 
-def wait_until(browser: Chrome, script: str, seconds: float = 20) -> None:
-    """Wait until a script returns something true."""
-    WebDriverWait(browser, seconds, 0.05).until(lambda driver: driver.execute_script(script))
+def wait_until(browser: Chrome, script: str) -> None:
+    """Wait until a script returns something true, for 20 s at most."""
+    WebDriverWait(browser, 20, 0.05).until(lambda driver: driver.execute_script(script))
