@@ -54,8 +54,13 @@ def features(firmware: Firmware) -> str:
         iso.write_bytes(boots_from.bake("http://bootserver/boot"))
         with Machine(firmware, AHCI_CD.arguments(iso), work, f"bump-{firmware.name}") as running:
             running.wait_for("boots-from: booting from", firmware.seconds)
-            (line,) = re.findall(r"Features: (.*)", running.console)
-            return str(line).strip()
+            return features_on(running.console)
+
+
+def features_on(console: str) -> str:
+    """Return the line in which iPXE names its features; it may be wider than the screen, which breaks it anywhere."""
+    (lines,) = re.findall(r"Features: (.*?)\n\n", console.replace("\r", ""), re.DOTALL)
+    return str(lines).replace("\n", "").strip()
 
 
 def leaves_usb_to_the_firmware(template: bytes) -> bool:

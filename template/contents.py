@@ -40,8 +40,9 @@ _COPY = "; here for sticks made by copying the ISO's files"
 class Row:
     """A file of the image.
 
-    `source` is a file of the unpacked packages, or one of the names in brackets above; `drawn` is its part of the
-    picture; `enroll` says for which machines and URLs Secure Boot wants its hash enrolled, and is mostly empty.
+    `source` is a file of the unpacked packages, what an [[own]] table replaces, or one of the names in brackets above;
+    `drawn` is its part of the picture; `enroll` says for which machines and URLs Secure Boot wants its hash enrolled,
+    and is mostly empty.
     """
 
     where: str
@@ -53,7 +54,7 @@ class Row:
 
     @property
     def packaged(self) -> bool:
-        """Whether it comes from a package."""
+        """Whether it comes from a package, or from an [[own]] table."""
         return not self.source.startswith("(")
 
 

@@ -1,9 +1,11 @@
 """A suite that has moved on: an archive of the test's own no longer has the pinned iPXE."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -47,15 +49,21 @@ def moved_on(tmp_path: Path) -> Iterator[tuple[Path, list[str]]]:
         yield place, [*unshare("mount"), "env", f"DEBIAN_MIRROR={served.mirror}", "sh", "-ec", script, "sh"]
 
 
-def test_everything_works_when_the_suite_has_moved_on(moved_on: tuple[Path, list[str]]) -> None:
-    """make iso and the tests do, and say so; make release refuses."""
-    place, there = moved_on
+def runner(place: Path, there: list[str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs a command in that checkout, where that archive is Debian's."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV", "MAKE"))}
     env["PYTHONPATH"] = f"{place / 'src'}:{place}"
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*there, *words], env=env, capture_output=True, text=True, check=False)
 
+    return run
+
+
+def test_everything_works_when_the_suite_has_moved_on(moved_on: tuple[Path, list[str]]) -> None:
+    """make iso and the tests do, and say so; make release refuses."""
+    place, there = moved_on
+    run = runner(place, there)
     made = run("make", "iso", "URL=http://bootserver/boot")
     assert made.returncode == 0, made.stdout + made.stderr
     assert "no longer has the pinned ipxe" in made.stderr
@@ -74,3 +82,25 @@ def test_everything_works_when_the_suite_has_moved_on(moved_on: tuple[Path, list
     assert "release: the template holds ipxe 99:1-1" in released.stderr
     assert "run make bump and make test" in released.stderr
     assert list((place / "dist").iterdir()) == []
+
+
+@pytest.mark.thorough
+def test_bump_pins_a_newer_ipxe_and_shows_what_it_can_do(moved_on: tuple[Path, list[str]]) -> None:
+    """It is the pinned one by another name, so it can do the same."""
+    place, there = moved_on
+    run = runner(place, there)
+    shutil.copytree(CACHE, place / "build/packages", ignore=shutil.ignore_patterns("apt"))
+    assert run(sys.executable, "-m", "template").returncode == 0
+    pinned = load_pins(FIRMWARE)[0]
+    bumped = run(sys.executable, "-m", "release.bump")
+    assert bumped.returncode == 0, bumped.stdout + bumped.stderr
+    before, after = bumped.stdout.split("After\n")
+    assert f"\n  ipxe {pinned.version}\n" in before
+    assert after.startswith("  ipxe 99:1-1\n")
+    shown = [re.findall(r"^  (?:bios|uefi-x86_64): (.*)$", text, re.MULTILINE) for text in (before, after)]
+    assert shown[0] == shown[1]
+    bios, uefi = (line.split() for line in shown[0])
+    assert {"VLAN", "DNS", "HTTPS", "Menu", "PXEXT"} <= set(bios)
+    assert {"VLAN", "DNS", "HTTPS", "Menu", "EFI"} <= set(uefi)
+    assert load_pins(place / "template/firmware.toml")[0].version == "99:1-1"
+    assert run(sys.executable, "-m", "release.bump").stdout.endswith("\nNothing newer\n")

@@ -61,6 +61,13 @@ def test_bump_changes_versions_and_hashes_and_nothing_else() -> None:
     assert bump.pin(bumped, unchanged) == text
 
 
+def test_bump_shows_features_that_take_more_than_a_line() -> None:
+    """As BIOS's screen has them, and UEFI's."""
+    bios = "Features: VLAN DNS HTTP HTTPS iSCSI NFS SRP TFTP AoE ELF MBOOT PXE bzImage Menu \r\nPXEXT\r\n\nboots-from"
+    assert bump.features_on(bios) == "VLAN DNS HTTP HTTPS iSCSI NFS SRP TFTP AoE ELF MBOOT PXE bzImage Menu PXEXT"
+    assert bump.features_on("Features: VLAN DNS AoE EFI Menu\r\n\r\nboots-from") == "VLAN DNS AoE EFI Menu"
+
+
 @pytest.mark.parametrize("second", [False, True], ids=["the pinned one", "iPXE 2.0"])
 def test_bump_tells_an_ipxe_with_usb_host_drivers(tmp_path: Path, second: bool) -> None:
     """As the second build is, were it the first."""
