@@ -125,9 +125,9 @@ def _component(package: Package, programs: dict[str, bytes], replaced: set[str])
         root = Path(work)
         archive.unpack(package, root)
         files = [
-            _program(path, (root / source).read_bytes(), programs, f"{package.name} {package.version}'s")
-            for path, source in _SOURCES.items()
-            if (root / source).is_file() and source not in replaced
+            _program(path, (root / packed_as).read_bytes(), programs, f"{package.name} {package.version}'s")
+            for path, packed_as in _SOURCES.items()
+            if (root / packed_as).is_file() and packed_as not in replaced
         ]
     return {
         "type": "firmware",
