@@ -31,20 +31,29 @@ class Root:
         """Make it: apt, and what the README asks for."""
         self.place = place
         include = "--include=make,git,python3,ca-certificates"
-        made = ["mmdebstrap", "--variant=apt", include, suite, str(place), archive.host_mirror()]
+        # As an archive, whose owners a plain user then has in a namespace alone, for as long as he asks there.
+        tar = place.with_suffix(".tar")
+        made = ["mmdebstrap", "--variant=apt", include, suite, str(tar), archive.host_mirror()]
         subprocess.run(made, check=True, capture_output=True)
+        place.mkdir()
+        self.as_owner("tar", "--extract", f"--directory={place}", f"--file={tar}", "--exclude=./dev/*")
+        tar.unlink()
+
+    def as_owner(self, *command: str) -> None:
+        """Run a command as who owns all of it; raise CalledProcessError if it fails."""
+        subprocess.run([*unshare("mount"), *command], check=True)
 
     def checkout(self, owner: int = 0) -> str:
         """Put the files under version control into it; return where they lie."""
         name = f"/srv/checkout-{owner}"
         place = clone.copy(self.place / name[1:])
-        subprocess.run(["chown", "-R", f"{owner}:{owner}", place], check=True)
+        self.as_owner("chown", "-R", f"{owner}:{owner}", str(place))
         return name
 
     def run(self, place: str, command: str, *before: str) -> subprocess.CompletedProcess[str]:
         """Run a shell command in a checkout, by the words `before` it; with the host's network."""
         shutil.copy("/etc/resolv.conf", self.place / "etc/resolv.conf")
-        mount = 'mount -t proc proc "$0/proc" && root=$0 && exec chroot "$root" "$@"'
+        mount = 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && root=$0 && exec chroot "$root" "$@"'
         inside = [*before, "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "sh", "-c"]
         words = [*unshare("mount", "pid"), "--fork", "sh", "-ec", mount, str(self.place), *inside]
         return subprocess.run([*words, f"cd {place} && {command}"], capture_output=True, text=True, check=False)
@@ -58,8 +67,9 @@ class Root:
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
 def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
     place = tmp_path_factory.mktemp("root") / request.param
-    yield Root(place, request.param)
-    shutil.rmtree(place)
+    made = Root(place, request.param)
+    yield made
+    made.as_owner("rm", "-rf", str(place))
 
 
 def test_the_same_image_as_root_as_a_user_and_in_a_container(root: Root) -> None:
