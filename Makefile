@@ -17,6 +17,8 @@ export PATH := $(PATH):/usr/sbin:/sbin
 TEMPLATE := src/boots_from/template.iso
 OUTPUT := $(shell sed -n 's/^OUTPUT = "\(.*\)"$$/\1/p' src/boots_from/cli.py)
 PYTHON := .venv/bin/python
+# Software emulation takes a core for each machine, but machines wait, too: one more test than cores.
+PYTEST := $(PYTHON) -m pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
 # Files of one's own in the template: docs/forking.md.
 OWN := $(shell sed -n "s/^ *file *= *[\"']\([^\"']*\).*/\1/p" template/firmware.toml)
 
@@ -98,12 +100,11 @@ lint: .venv/tools-installed
 	.venv/bin/zizmor --offline --quiet .github
 	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
-# Two at a time: software emulation takes a core for each machine.
 test: lint machines
-	$(PYTHON) -m pytest -n 2 --durations 5 -m "not thorough" --cov --cov-report=term
+	$(PYTEST) --durations 5 -m "not thorough" --cov --cov-report=term
 
 test-all: lint machines
-	$(PYTHON) -m pytest -n 2 --durations 5
+	$(PYTEST) --durations 5
 
 soak: machines
 	$(PYTHON) -m bench.soak
@@ -112,10 +113,10 @@ screens: machines
 	$(PYTHON) -m documents.screens
 
 unit: machines
-	$(PYTHON) -m pytest -n 2 tests/unit tests/template tests/release tests/web
+	$(PYTEST) tests/unit tests/template tests/release tests/web
 
 boot: machines
-	$(PYTHON) -m pytest -n 2 tests/boot
+	$(PYTEST) tests/boot
 
 bench: machines
 	$(PYTHON) -m bench

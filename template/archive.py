@@ -133,7 +133,7 @@ def tables(file: Path, name: str, kind: type[_Table]) -> list[_Table]:
 
     if not isinstance(found, list) or not all(map(fits, found)):
         others = "".join(f", perhaps {key}" for key in keys if key not in needed)
-        raise BuildError(f"{file.name}: a table [[{name}]] has {', '.join(needed)}{others}, all in quotes: mend it")
+        raise BuildError(f"{file.name}: a table [[{name}]] has {', '.join(needed)}{others}, all in quotes: correct it")
     return [kind(**table) for table in found]
 
 
@@ -141,7 +141,7 @@ def _toml(file: Path) -> dict[str, Any]:
     try:
         read = tomllib.loads(file.read_text())
     except tomllib.TOMLDecodeError as error:
-        raise BuildError(f"{file.name} is no TOML ({error}): mend it there") from None
+        raise BuildError(f"{file.name} is no TOML ({error}): correct it there") from None
     if unknown := sorted(set(read) - {"package", "newest", "own"}):
         raise BuildError(f"{file.name}: unknown table [[{unknown[0]}]]: there are package, newest and own")
     return read
