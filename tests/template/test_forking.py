@@ -145,7 +145,7 @@ def test_a_file_of_ones_own(fork: Fork, tmp_path: Path) -> None:
 
 
 GOOD = f'[[own]]\nfile = "README.md"\nreplaces = "{IPXE}"\nlicence = "MIT"\n'
-TAKES = "a table [[own]] has file, replaces, licence, all in quotes: mend it"
+TAKES = "a table [[own]] has file, replaces, licence, all in quotes: correct it"
 BAD_TABLES = {
     "a space": (GOOD.replace("README.md", "my build.efi"), "can't take the path 'my build.efi': use A-Z, a-z, 0-9 and"),
     "no file": (GOOD.replace("README.md", "template"), "no file template in the checkout: put it there, or remove its"),
