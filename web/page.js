@@ -180,7 +180,7 @@ const save = async (event) => {
   event.preventDefault();
   const parsed = check();
   if (!parsed) {
-    if (!element("url").value) say(data.messages.empty.replace("{example}", data.examples.example), "bad");
+    if (!element("url").value) say(rules.empty, "bad");
     element("url").focus();
     return;
   }

@@ -1,12 +1,12 @@
-"""The rules as data: what the page's JavaScript takes from chain_url.py, boot_script.py and image.py."""
+"""The rules as data: what the page's JavaScript takes from the modules that bake."""
 
 from typing import Any
 
-from boots_from import boot_script, chain_url, cli, image
+from boots_from import boot_script, chain_url, cli, image, messages
 
-_PATTERNS = (
-    "SETTING", "SCHEME", "HOST", "USERINFO", "ROOT_PATH", "ADDRESS", "LOCAL_PATH", "QUOTES", "LOOPBACK", "OCTAL",
-    "SLIPS", "ISCSI_LUN", "ISCSI_TARGET", "AOE", "IB_SRP_FIELDS",
+_OF_URLS = (
+    "SETTING", "SCHEME", "HOST", "DOTTED", "IPV4", "USERINFO", "ROOT_PATH", "ADDRESS", "LOCAL_PATH", "QUOTES",
+    "SCHEMES", "FROM_SETTING", "FROM_ROOT_PATH", "HOST_FIELD", "PORT_FIELD", "HOST_SLIPS", "SLIPS",
 )  # fmt: skip
 
 
@@ -14,14 +14,17 @@ def export() -> dict[str, Any]:
     """Return them, ready for JSON."""
     return {
         "output": cli.OUTPUT,
-        "schemes": [{**scheme._asdict(), "how": scheme.how} for scheme in chain_url.SCHEMES],
-        "messages": chain_url.MESSAGES,
-        "from_setting": chain_url.FROM_SETTING._asdict(),
-        "from_root_path": chain_url.FROM_ROOT_PATH._asdict(),
-        **{name.lower(): getattr(chain_url, name) for name in _PATTERNS},
-        "examples": chain_url.EXAMPLES,
+        **{name.lower(): _plain(getattr(chain_url, name)) for name in _OF_URLS},
+        "messages": {name: _plain(value) for name, value in vars(messages).items() if name.isupper()},
         "shown": boot_script.SHOWN,
         "boot": boot_script.BOOT,
         "script": boot_script.text(),
         "slot_size": image.SLOT_SIZE,
     }
+
+
+def _plain(value: Any) -> Any:
+    """Return a row with its names, which JSON would leave out."""
+    if hasattr(value, "_asdict"):
+        return {name: _plain(part) for name, part in value._asdict().items()}
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value

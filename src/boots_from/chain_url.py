@@ -1,7 +1,7 @@
 """Which URLs iPXE can boot from, and what each scheme means to it.
 
 `SCHEMES` is the single source: validation, the boot script, `--help`, the README's table and every
-message come from it.
+message come from it. `messages` holds the words.
 
 Not handled here: whether a name resolves or a server answers; what an iPXE setting such as
 `${net0/mac}` expands to (it is taken as an opaque piece of a host, a port or a path).
@@ -19,7 +19,89 @@ first "@".
 import re
 from typing import NamedTuple
 
+from boots_from import messages
 from boots_from.errors import UrlError
+from boots_from.messages import Message
+
+QUOTES = "\"'`<>\u00ab\u00b4\u00bb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a"
+
+# The patterns are in the syntax that Python and JavaScript share: the page that bakes takes them from here.
+# They are compiled when first used: most URLs need few of them, and each takes 0.1 to 1 ms.
+# An iPXE setting, nested at most once, as in ${net${i}/mac}.
+SETTING = r"\$\{[^{}]*(?:\$\{[^{}]*\}[^{}]*)*\}"
+SCHEME = r"([A-Za-z][A-Za-z0-9+._-]*):"
+USERINFO = r"(?!iscsi:|aoe:|ib_srp:)(?:[a-z][a-z0-9+._-]*:(?://)?|//)?[^/?#@]*@[^@]*$"
+HOST = rf"(?:{SETTING}|[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{{2}})+"
+DOTTED = r"[0-9]+(?:\.[0-9]+){3}"
+IPV4 = r"(?:(?:^|\.)0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})){4}"
+ROOT_PATH = r"\$\{(?:[^{}]*/)?root-path[:}]"
+ADDRESS = r"\$\{(?:[^{}]*/)?(?:next-server|dhcp-server|gateway|dns)[:}]"
+LOCAL_PATH = r"/(?!/)|\.\.?/|~|[A-Za-z]:[\\/]|file:"  # on the host that bakes
+# The host, and the network that never leaves it; "0.0.0.0" is what servers say when they listen on all addresses.
+LOOPBACK = r"(?:localhost|127(?:\.[0-9]+){3}|0\.0\.0\.0|\[::1?\])"
+HOST_SLIPS = (
+    (LOOPBACK, messages.THIS_HOST),
+    (rf"(?=.*(?:^|\.)0[0-9]){DOTTED}", messages.OCTAL),
+)
+# What iPXE takes literally, and nobody means so: the pattern, where settings are masked; whether its last character
+# is the place, not its first; and the warning.
+SLIPS = (
+    (r"\$\{", False, messages.UNCLOSED),
+    (r"\$\(", False, messages.SHELL),
+    (r"\$[A-Za-z_]", False, messages.NO_BRACES),
+    (r"\{[A-Za-z][A-Za-z0-9/:._-]*\}", False, messages.NO_DOLLAR),
+    (r"[?&][^=&?#]+=(?![^&#])", True, messages.NOTHING_AFTER),
+)
+
+
+class Field(NamedTuple):
+    """A part of a URL, between two colons."""
+
+    name: str  # as in the scheme's form
+    pattern: str  # of all of it; empty for a host
+    bad: Message = messages.BAD_HOST
+    needed: bool = False
+    warned: bool = False  # of what does not match: not refused
+
+
+def _or_setting(pattern: str) -> str:
+    return rf"{pattern}|.*{SETTING}.*"
+
+
+def _hex(name: str, digits: str, needed: bool = False) -> Field:
+    remedy = f"write {digits.replace(',', ' to ')} hexadecimal digits"
+    return Field(name, _or_setting(f"[0-9A-Fa-f]{{{digits}}}"), messages.BAD_FIELD._replace(remedy=remedy), needed)
+
+
+HOST_FIELD = Field("HOST", "", needed=True)
+# No 0 in front: iPXE would read it as octal.
+_PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+PORT_FIELD = Field("PORT", _or_setting(_PORT), messages.BAD_PORT, needed=True)
+# Up to four groups of 16 bits (iPXE's scsi_parse_lun).
+_LUN = Field("LUN", _or_setting(r"0*[0-9A-Fa-f]{1,4}(?:-[0-9A-Fa-f]{1,4}){0,3}"), messages.BAD_LUN)
+_PATH = Field("PATH", ".*[^/]", messages.NO_FILE, needed=True)
+
+# Of the disks. The last field takes the rest, whatever is in it.
+# RFC 4173, section 5.
+_ISCSI = (
+    HOST_FIELD._replace(name="SERVER"),
+    Field("PROTOCOL", "6", messages.PROTOCOL, warned=True),
+    PORT_FIELD._replace(needed=False),
+    _LUN,
+    Field(
+        "TARGET",
+        _or_setting(r"iqn\.[0-9]{4}-[0-9]{2}\..+|eui\.[0-9A-Fa-f]{16}|naa\.(?:[0-9A-Fa-f]{16}){1,2}"),
+        messages.TARGET, needed=True, warned=True,
+    ),
+)  # fmt: skip
+# ATA over Ethernet, section 2.1: all ones, 65535 and 255, mean all of them.
+_SHELF = r"0*(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-4])"
+_SLOT = r"0*(?:25[0-4]|2[0-4][0-9]|1?[0-9]{1,2})"
+_AOE = (Field("eSHELF.SLOT", _or_setting(rf"e{_SHELF}\.{_SLOT}"), messages.BAD_AOE, needed=True),)
+_IB_SRP = (
+    _hex("SGID", "32"), _hex("IDEXT", "16"), _hex("HCA", "16"), _hex("DGID", "32", needed=True), _hex("PKEY", "1,4"),
+    _hex("SERVICE", "16", needed=True), _LUN, _hex("TARGETEXT", "16", needed=True), _hex("IOC", "16", needed=True),
+)  # fmt: skip
 
 
 class Scheme(NamedTuple):
@@ -30,145 +112,54 @@ class Scheme(NamedTuple):
     boot: str  # the iPXE command; empty when this iPXE lacks the scheme
     form: str
     example: str
-    needs: tuple[str, ...]
-    instead: str = ""  # only where boot is empty: why not, and what to use
-
-    @property
-    def how(self) -> str:
-        """The mend of a URL that lacks a part."""
-        return f"write {self.form}, such as {self.example}"
+    fields: tuple[Field, ...] = ()  # of a disk; other URLs are //[USERINFO@]HOST[:PORT][/PATH][?QUERY]
+    path: Field | None = None  # only where it has to be something
+    ignores: tuple[str, ...] = ()
+    lacks: str = ""  # only where boot is empty: why
+    instead: str = ""  # and what to use
 
 
 SCHEMES = (
-    Scheme("http", "HTTP", "chain", "http://HOST[:PORT][/PATH]", "http://bootserver/boot", ("host",)),
+    Scheme("http", "HTTP", "chain", "http://HOST[:PORT][/PATH]", "http://bootserver/boot"),
     Scheme(
         "https", "HTTP over TLS 1.2; ECDSA on x86-64 and ARM64 UEFI alone", "chain",
-        "https://HOST[:PORT][/PATH]", "https://bootserver/boot", ("host",),
+        "https://HOST[:PORT][/PATH]", "https://bootserver/boot",
     ),
-    Scheme("tftp", "TFTP", "chain", "tftp://HOST[:PORT]/PATH", "tftp://bootserver/boot.ipxe", ("host", "path")),
     Scheme(
-        "nfs", "NFS v3 over TCP", "chain", "nfs://HOST/EXPORT/PATH",
-        "nfs://bootserver/srv/boot.ipxe", ("host", "path"),
+        "tftp", "TFTP", "chain", "tftp://HOST[:PORT]/PATH", "tftp://bootserver/boot.ipxe",
+        # iPXE asks for a directory, and a server may know what to send.
+        path=_PATH._replace(warned=True), ignores=("user name and password", "query"),
+    ),
+    Scheme(
+        "nfs", "NFS v3 over TCP", "chain", "nfs://HOST/EXPORT/PATH", "nfs://bootserver/srv/boot.ipxe",
+        path=_PATH, ignores=("user name and password", "port", "query"),
     ),
     Scheme(
         "iscsi", "iSCSI", "sanboot", "iscsi:SERVER:PROTOCOL:PORT:LUN:TARGET",
-        "iscsi:bootserver:::1:iqn.2004-01.example:disk", ("server", "target"),
+        "iscsi:bootserver:::1:iqn.2004-01.example:disk", _ISCSI,
     ),
-    Scheme("aoe", "ATA over Ethernet", "sanboot", "aoe:eSHELF.SLOT", "aoe:e0.1", ("shelf", "slot")),
+    Scheme("aoe", "ATA over Ethernet", "sanboot", "aoe:eSHELF.SLOT", "aoe:e0.1", _AOE),
     Scheme(
         "ib_srp", "SRP over InfiniBand", "sanboot",
         "ib_srp:SGID:IDEXT:HCA:DGID:PKEY:SERVICE:LUN:TARGETEXT:IOC",
-        "ib_srp::::fe800000000000000002c903000b5c11::0002c903000b5c10::0002c903000b5c10:0002c903000b5c10",
-        ("dgid", "service", "targetext", "ioc"),
+        "ib_srp::::fe800000000000000002c903000b5c11::0002c903000b5c10::0002c903000b5c10:0002c903000b5c10", _IB_SRP,
     ),
     Scheme(
-        "ftp", "FTP", "", "ftp://HOST/PATH", "ftp://bootserver/boot.ipxe", (),
-        "this iPXE has no FTP; serve the file over http://, https://, tftp:// or nfs://",
+        "ftp", "FTP", "", "ftp://HOST/PATH", "ftp://bootserver/boot.ipxe",
+        lacks="this iPXE has no FTP", instead="serve the file over http://, https://, tftp:// or nfs://",
     ),
     Scheme(
-        "fcp", "Fibre Channel", "", "fcp:WWN:LUN", "fcp:50:00:00:00:00:00:00:01:0", (),
-        "this iPXE has no Fibre Channel; export the disk over iscsi: or aoe:",
+        "fcp", "Fibre Channel", "", "fcp:WWN:LUN", "fcp:50:00:00:00:00:00:00:01:0",
+        lacks="this iPXE has no Fibre Channel", instead="export the disk over iscsi: or aoe:",
     ),
 )  # fmt: skip
 
 BY_NAME = {scheme.name: scheme for scheme in SCHEMES}
 
 # A URL that begins with a setting: what that holds, DHCP says. A root path names a disk, all else a file.
-FROM_SETTING = Scheme("", "whatever the setting names", "chain", "${SETTING}", "${filename}", ())
+FROM_SETTING = Scheme("", "whatever the setting names", "chain", "${SETTING}", "${filename}")
 FROM_ROOT_PATH = FROM_SETTING._replace(boot="sanboot", example="${root-path}")
 BOOTABLE = tuple(scheme.name for scheme in SCHEMES if scheme.boot)
-
-# The patterns are in the syntax that Python and JavaScript share: the page that bakes takes them from here.
-# An iPXE setting, nested at most once, as in ${net${i}/mac}.
-SETTING = r"\$\{[^{}]*(?:\$\{[^{}]*\}[^{}]*)*\}"
-# Compiled when first used: most URLs need few of them, and each takes 0.2 to 1 ms.
-SCHEME = r"([A-Za-z][A-Za-z0-9+._-]*):"
-USERINFO = r"(?!iscsi:|aoe:|ib_srp:)(?:[a-z][a-z0-9+._-]*:(?://)?|//)?[^/?#@]*@[^@]*$"
-HOST = rf"(?:{SETTING}|[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{{2}})+"
-ROOT_PATH = r"\$\{(?:[^{}]*/)?root-path[:}]"
-ADDRESS = r"\$\{(?:[^{}]*/)?(?:next-server|dhcp-server|gateway|dns)[:}]"
-LOCAL_PATH = r"/(?!/)|\.\.?/|~|[A-Za-z]:[\\/]|file:"  # on the host that bakes
-QUOTES = "[\"'`<>\u00ab\u00b4\u00bb\u2018-\u201f\u2039\u203a]+"
-# The host, and the network that never leaves it; "0.0.0.0" is what servers say when they listen on all addresses.
-LOOPBACK = r"(?:localhost|127(?:\.[0-9]+){3}|0\.0\.0\.0|\[::1?\])"
-OCTAL = r"(?=.*(?:^|\.)0[0-9])[0-9]+(?:\.[0-9]+){3}"
-# What iPXE takes literally, and nobody means so: the pattern, where settings are masked, and the warning.
-SLIPS = (
-    (r"\$\{", "unclosed"),
-    (r"\$\(", "shell"),
-    (r"\$[A-Za-z_]", "no braces"),
-    (r"\{[A-Za-z][A-Za-z0-9/:._-]*\}", "no dollar"),
-    (r"[?&][^=&?#]+=(?![^&#])", "nothing after"),
-)
-ISCSI_LUN = r"0*[0-9A-Fa-f]{1,4}(-[0-9A-Fa-f]{1,4}){0,3}"
-ISCSI_TARGET = r"iqn\.[0-9]{4}-[0-9]{2}\..+|eui\.[0-9A-Fa-f]{16}|naa\.(?:[0-9A-Fa-f]{16}){1,2}"
-AOE = r"e([0-9]+)\.([0-9]+)"
-# Field, length in bytes. Each is written as twice as many hexadecimal digits.
-IB_SRP_FIELDS = (
-    ("SGID", 16), ("IDEXT", 8), ("HCA", 8), ("DGID", 16), ("PKEY", 2),
-    ("SERVICE", 8), ("LUN", 0), ("TARGETEXT", 8), ("IOC", 8),
-)  # fmt: skip
-
-
-# What the user reads. {at} is a place in the URL; the others are named where they are filled in.
-MESSAGES = {
-    "empty": "the URL is empty: give the URL to boot from, such as {example}",
-    "space around": "space around the URL: remove it",
-    "quotes": "quotes or brackets around the URL: remove them",
-    "space": "space {at}: write it as %20",
-    "control": "control character 0x{code} {at}: remove it",
-    "non-ASCII": "non-ASCII character {at}: {mend}",
-    "no host name": "no host name can hold it; use the name's ASCII (xn--) form",
-    "write it": "write it as {escaped}",
-    "write its bytes": "write each of its bytes, in UTF-8, as % and two hexadecimal digits",
-    "lacking": 'can\'t boot from "{name}:" {at}: {instead}',
-    "unknown scheme": "unknown scheme{shown} {at}: use one of {bootable}",
-    "near scheme": "unknown scheme{shown} {at}: did you mean {url}?",
-    "no scheme": "no scheme {at}: did you mean {url}?",
-    "local path": "a path, not a URL {at}: serve that file over http, https, tftp or nfs, and give its URL, "
-    "such as {example}",
-    "slashes": '{slashes} after "{name}:" {at}: did you mean {url}?',
-    "two colons": "two colons in the host {at}: {mend}",
-    "no host": "no host {at}: {how}",
-    "bad port": "{what} {at}: {mend}",
-    "no path": "no path {at}: {how}",
-    "no file": "no file name after the slash {at}: {name} boots a file, not a directory",
-    "bad IPv6": "bad IPv6 address{shown} {at}: write it as in http://[2001:db8::1]/boot",
-    "bad IPv4": "bad IPv4 address{shown} {at}: each of the four numbers is at most 255",
-    "bad host": "bad host{shown} {at}: {mend}",
-    "iscsi slash": "slash {at}: an iscsi URL has none; {how}",
-    "missing": "no {fields} {at}: {how}",
-    "bad PORT": "bad PORT{shown} {at}: {mend}, or empty for 3260",
-    "bad LUN": "bad LUN{shown} {at}: write it in hexadecimal, such as 1 or 0-1-0-0, or leave it empty",
-    "bad AoE": "bad shelf and slot {at}: write {form} (shelf 0 to 65534, slot 0 to 254), such as {example}",
-    "fields": "{count} fields {at}, not {wanted}: {how}",
-    "bad field": "bad {name}{shown} {at}: write {digits} hexadecimal digits",
-    "too long": "the URL is {length} bytes long, {over} too many: use at most {limit} bytes",
-    "two at signs": '"@" {at}: {mend}, and "@" in a path as %40',
-    # Warnings.
-    "fragment dropped": "iPXE drops the fragment (from # at character {number}) and does not send it",
-    "ignores": "iPXE's {protocol} ignores the {what}",
-    "no name": "no file name after the slash {at}: {name} boots a file, not a directory",
-    "target": "the target {at} does not begin with iqn.YYYY-MM., eui. or naa.: it has to be the server's name for it",
-    "PROTOCOL": "iPXE ignores PROTOCOL {at}: iscsi is always over TCP",
-    "address": "an address, not a URL {at}: did you mean {url}?",
-    "this host": "the host {at} is, for the machine that boots, that machine itself: use the server's name or address",
-    "octal": "iPXE reads a number that begins with 0 as octal, {at}: write it without the 0",
-    "path at": 'what stands before "@" {at} is not shown, for it may be a password (in one, write "/" as %2F); '
-    'if it is not, write that "@" as %40',
-    "unclosed": "a setting is not closed {at}: write it as in {right}",
-    "shell": "iPXE runs no $(...) {at}: only settings such as {right} are filled in",
-    "no braces": "$ without braces {at}: iPXE fills in {right}, not $mac",
-    "no dollar": "braces without $ {at}: iPXE fills in {right}, not {wrong}",
-    "nothing after": "nothing after = {at}: if the shell took a setting such as {right}, put the URL in single quotes",
-    # Pieces of these.
-    "port": "a port is a number from 1 to 65535, without a 0 in front",
-    "user information": 'in a user name or password write "@" as %40, "/" as %2F and ":" as %3A',
-    "brackets": "an IPv6 address goes in brackets, as in http://[2001:db8::1]/boot",
-    "a host": "use a host name, an IPv4 address or [an IPv6 address]",
-    "a setting": "write a setting as in {right}",
-}
-EXAMPLES = {"right": "${net0/mac}", "wrong": "{mac}", "example": SCHEMES[0].example}
 
 
 class ChainUrl(NamedTuple):
@@ -190,9 +181,9 @@ class ChainUrl(NamedTuple):
 class _Parts(NamedTuple):
     """What the check of a scheme's URLs finds in one."""
 
+    warnings: list[str]
     host: str = ""
     file: str = ""
-    warnings: tuple[str, ...] = ()
 
 
 def parse(url: str) -> ChainUrl:
@@ -206,29 +197,23 @@ def parse(url: str) -> ChainUrl:
 
     Raises:
         UrlError: iPXE could not boot from it. The message is one ASCII line that names the place in
-            the URL (characters are counted from 1) and the mend, and holds no user information.
+            the URL (characters are counted from 1) and the remedy, and holds no user information.
     """
     if not url:
-        raise _refusal("empty")
+        raise _refusal(messages.EMPTY)
     _refuse_unsafe_characters(url)
     scheme = _scheme(url)
     start = len(scheme.name) + 1 if scheme.name else 0
-    warnings = []
     fragment = _mask(url).find("#")
-    if fragment >= 0:
-        warnings.append(_message("fragment dropped", number=fragment + 1))
-    check = {
-        "": _check_setting,
-        "iscsi": _check_iscsi,
-        "aoe": _check_aoe,
-        "ib_srp": _check_ib_srp,
-    }.get(scheme.name, _check_authority)
+    rest = url[start : fragment if fragment >= 0 else None]
     hidden = url.rfind("@") + 1
-    parts = check(scheme, url[start : fragment if fragment >= 0 else None], hidden)
+    check = _check_fields if scheme.fields else _check_authority if scheme.name else _check_setting
+    parts = check(scheme, rest, hidden)
+    warnings = [messages.FRAGMENT.text(fragment)] if fragment >= 0 else []
     warnings += parts.warnings
     public = without_userinfo(url)
     if public != url and not _is_userinfo(url):
-        warnings.append(_message("path at", hidden - 1))
+        warnings.append(messages.HIDDEN.text(hidden - 1))
     return ChainUrl(url, scheme, public, (*warnings, *_slips(url)), parts.host, parts.file)
 
 
@@ -249,16 +234,11 @@ def _is_userinfo(url: str) -> bool:
     return re.match(USERINFO, _mask(url), re.IGNORECASE) is not None
 
 
-def _message(message: str, offset: int = 0, /, **parts: object) -> str:
-    """Return one of the messages, about the place `offset` in the URL."""
-    return MESSAGES[message].format(**{"at": f"at character {offset + 1} of the URL", **EXAMPLES, **parts})
-
-
-def _refusal(message: str, offset: int = 0, suggestion: str = "", /, **parts: object) -> UrlError:
-    """Return the error with one of the messages; `suggestion` is the URL that may be meant, if that is clear."""
+def _refusal(message: Message, offset: int = 0, suggestion: str = "", /, **parts: object) -> UrlError:
+    """Return the error with a message; `suggestion` is the URL that may be meant, if that is clear."""
     if not re.fullmatch(r"[!-~]+", suggestion):
         suggestion = ""
-    return UrlError(_message(message, offset, **parts), suggestion)
+    return UrlError(message.text(offset, **parts), suggestion)
 
 
 def _shown(text: str, offset: int, hidden: int) -> str:
@@ -269,21 +249,21 @@ def _shown(text: str, offset: int, hidden: int) -> str:
 def _slips(url: str) -> list[str]:
     """Return warnings of what was surely meant otherwise."""
     masked = _mask(url)
-    found = ((re.search(pattern, masked), name) for pattern, name in SLIPS)
-    return [_message(name, slip.end() - 1 if name == "nothing after" else slip.start()) for slip, name in found if slip]
+    found = ((re.search(pattern, masked), at_end, warning) for pattern, at_end, warning in SLIPS)
+    return [warning.text(slip.end() - 1 if at_end else slip.start()) for slip, at_end, warning in found if slip]
 
 
 def _refuse_unsafe_characters(url: str) -> None:
     """Refuse what would split or add lines and words of the script, and what iPXE corrupts."""
     if url.strip(" ") != url:
-        raise _refusal("space around", 0, url.strip(" "))
+        raise _refusal(messages.SPACE_AROUND, 0, url.strip(" "))
     # No URL begins with one of these; one may end with those of ASCII.
-    if re.match(QUOTES, url) or re.search(rf"(?![!-~]){QUOTES}$(?!\n)", url):
-        raise _refusal("quotes", 0, re.sub(rf"^{QUOTES}|{QUOTES}$(?!\n)", "", url))
+    if url[0] in QUOTES or not url[len(url.rstrip(QUOTES)) :].isascii():
+        raise _refusal(messages.QUOTED, 0, url.strip(QUOTES))
     if bad := re.search(r"[\x00-\x20\x7f]", url):
         if bad[0] == " ":
-            raise _refusal("space", bad.start(), url.replace(" ", "%20"))
-        raise _refusal("control", bad.start(), code=f"{ord(bad[0]):02X}")
+            raise _refusal(messages.SPACE, bad.start(), url.replace(" ", "%20"))
+        raise _refusal(messages.CONTROL, bad.start(), code=f"{ord(bad[0]):02X}")
     if bad := re.search(r"[^\x00-\x7f]+", url):
         raise _non_ascii(url, bad)
 
@@ -291,10 +271,11 @@ def _refuse_unsafe_characters(url: str) -> None:
 def _non_ascii(url: str, bad: re.Match[str]) -> UrlError:
     authority = re.match(r"[A-Za-z0-9+._-]+://(?:[^/?#]*@)?([^/?#:@]*)", url)
     if authority and authority.start(1) <= bad.start() < authority.end(1):
-        return _refusal("non-ASCII", bad.start(), mend=MESSAGES["no host name"])
-    hidden = bad.start() < url.rfind("@")
-    mend = MESSAGES["write its bytes"] if hidden else _message("write it", escaped=_escaped(bad))
-    return _refusal("non-ASCII", bad.start(), re.sub(r"[^\x00-\x7f]+", _escaped, url), mend=mend)
+        return _refusal(messages.NON_ASCII_HOST, bad.start())
+    suggestion = re.sub(r"[^\x00-\x7f]+", _escaped, url)
+    if bad.start() < url.rfind("@"):
+        return _refusal(messages.NON_ASCII_HIDDEN, bad.start(), suggestion)
+    return _refusal(messages.NON_ASCII, bad.start(), suggestion, escaped=_escaped(bad))
 
 
 def _escaped(text: re.Match[str]) -> str:
@@ -305,31 +286,31 @@ def _escaped(text: re.Match[str]) -> str:
 def _scheme(url: str) -> Scheme:
     found = re.match(SCHEME, url)
     name = found[1].lower() if found else ""
+    rest = url[found.end() :] if found else ""
     if scheme := BY_NAME.get(name):
         if not scheme.boot:
-            raise _refusal("lacking", name=name, instead=scheme.instead)
-        rest = url[found.end() :] if found else ""
-        if scheme.boot == "chain" and not rest.startswith("//"):
+            raise _refusal(messages.LACKING, **scheme._asdict())
+        if not scheme.fields and not rest.startswith("//"):
             slashes = "one slash" if rest.startswith("/") else "no slashes"
             fixed = f"{name}://{rest.lstrip('/')}"
             shown = without_userinfo(fixed)
-            raise _refusal("slashes", len(name) + 1, fixed, slashes=slashes, name=name, url=shown)
+            raise _refusal(messages.SLASHES, len(name) + 1, fixed, slashes=slashes, name=name, url=shown)
         return scheme
     if re.match(SETTING, url):
         return FROM_ROOT_PATH if re.match(ROOT_PATH, url) else FROM_SETTING
     if url.startswith("${"):
-        raise _refusal("unclosed")
+        raise _refusal(messages.UNCLOSED)
     if re.match(LOCAL_PATH, url, re.IGNORECASE):
-        raise _refusal("local path")
-    if found and not re.match(r"[0-9]|[^/]*@|\$\{", url[found.end() :]) and not url.startswith("["):
+        raise _refusal(messages.LOCAL_PATH)
+    if found and not re.match(r"[0-9]|[^/]*@|\$\{", rest):
         shown = _shown(found[1], 0, url.rfind("@") + 1)
         for near in BOOTABLE:
             if _is_near(name, near):
                 fixed = near + url[len(name) :]
-                raise _refusal("near scheme", 0, fixed, shown=shown, url=without_userinfo(fixed))
-        raise _refusal("unknown scheme", shown=shown, bootable=", ".join(BOOTABLE))
+                raise _refusal(messages.NEAR_SCHEME, 0, fixed, shown=shown, url=without_userinfo(fixed))
+        raise _refusal(messages.UNKNOWN_SCHEME, shown=shown, bootable=", ".join(BOOTABLE))
     fixed = re.sub(r"^(?:(https?|tftp|nfs)(?=//))?/*", lambda found: f"{found[1] or 'http'}://", url)
-    raise _refusal("no scheme", 0, fixed, url=without_userinfo(fixed))
+    raise _refusal(messages.NO_SCHEME, 0, fixed, url=without_userinfo(fixed))
 
 
 def _is_near(word: str, known: str) -> bool:
@@ -345,50 +326,58 @@ def _is_near(word: str, known: str) -> bool:
 def _check_setting(scheme: Scheme, rest: str, hidden: int) -> _Parts:
     """Check a URL that begins with a setting: what else is in it depends on that."""
     is_address = re.match(ADDRESS, rest) and not hidden
-    return _Parts(warnings=(_message("address", url=f"http://{rest}"),) if is_address else ())
+    return _Parts([messages.ADDRESS.text(url=f"http://{rest}")] if is_address else [])
+
+
+def _check_fields(scheme: Scheme, rest: str, hidden: int) -> _Parts:
+    """Check a disk's fields, from left to right."""
+    here = len(scheme.name) + 1
+    if rest.startswith("/"):
+        raise _refusal(messages.DISK_SLASH, here, **scheme._asdict())
+    texts = _split(rest, len(scheme.fields))
+    parts = _Parts([])
+    for field, text in zip(scheme.fields, texts, strict=False):
+        parts.warnings.extend(_check_field(scheme, field, text, here, hidden))
+        if not field.pattern:
+            parts = parts._replace(host=text)
+        here += len(text) + 1
+    if missing := scheme.fields[len(texts) :]:
+        names = ":".join(field.name for field in missing)
+        raise _refusal(messages.MISSING, here - 1, missing=names, **scheme._asdict())
+    return parts
 
 
 def _check_authority(scheme: Scheme, rest: str, hidden: int) -> _Parts:
     """Check //[USERINFO@]HOST[:PORT][/PATH][?QUERY] (RFC 3986, section 3)."""
     # Where the parts end is read off the masked text: iPXE expands settings before it splits.
     masked = _mask(rest)
-    authority, slash, path = masked.partition("?")[0][2:].partition("/")
+    before_query, query, _ = masked.partition("?")
+    authority, slash, path = before_query[2:].partition("/")
     path = slash + path
-    _, at_sign, _ = authority.partition("@")
     start = 2 + authority.find("@") + 1
     host_port = rest[start : 2 + len(authority)]
     here = len(scheme.name) + 1 + start
-
-    host, colon, port = _split_port(host_port)
-    # A stray "@", "/" or ":" in a password moves part of it to where the host or the port should be.
-    secret = here < hidden
-    if not host_port.startswith("[") and ":" in _mask(port):
-        raise _refusal("two colons", here, mend=MESSAGES["user information" if secret else "brackets"])
-    if not host:
-        raise _refusal("no host", here, how=scheme.how)
-    warnings = _check_host(host, here, hidden)
-    if colon and not _is_port(port):
-        what = f"bad port{_shown(port, here, hidden)}" if port else "no port after the colon"
-        mend = MESSAGES["user information" if secret else "port"]
-        raise _refusal("bad port", here + len(host) + 1, what=what, mend=mend)
-    if at_sign and secret:  # iPXE would show, at boot, what may be the second half of a password
-        raise _refusal("two at signs", hidden - 1, mend=MESSAGES["user information"])
-
-    here += len(host_port)
-    lacking = "path" in scheme.needs and path == ""
-    if lacking or (scheme.name == "nfs" and path.strip("/") == ""):
-        raise _refusal("no path", here, how=scheme.how)
-    if scheme.name == "nfs" and path.endswith("/"):
-        raise _refusal("no file", here + len(path) - 1, name=scheme.name)
-    if scheme.name == "tftp" and path.endswith("/"):  # iPXE asks for it, and a server may know what to send
-        warnings.append(_message("no name", here + len(path) - 1, name=scheme.name))
-    if scheme.name in ("nfs", "tftp"):
-        parts = {"user name and password": at_sign, "port": colon * (scheme.name == "nfs"), "query": "?" in masked}
-        protocol = scheme.name.upper()
-        warnings += [_message("ignores", protocol=protocol, what=what) for what, given in parts.items() if given]
+    host, *port = _split(host_port, 2)
+    # A stray "@", "/", "?" or "#" in a password moves part of it to where the host or the port should be.
+    stray = _refusal(messages.NOT_USERINFO, hidden - 1) if here < hidden else None
+    if stray and "@" in authority:  # iPXE would show, at boot, what may be the second half of a password
+        raise stray
+    try:
+        warnings = _check_field(scheme, HOST_FIELD, host, here, hidden)
+        if port:
+            if not host.startswith("[") and ":" in _mask(port[0]):
+                raise _refusal(messages.TWO_COLONS, here)
+            _check_field(scheme, PORT_FIELD, port[0], here + len(host) + 1, hidden)
+    except UrlError as error:
+        raise stray or error from None
+    if scheme.path:
+        warnings += _check_field(scheme, scheme.path, path, here + len(host_port), hidden)
+    given = {"user name and password": "@" in authority, "port": port, "query": query}
+    protocol = scheme.name.upper()
+    warnings += [messages.IGNORED.text(protocol=protocol, what=what) for what in scheme.ignores if given[what]]
     # iPXE leaves out the slash before it, as in RFC 3617.
     file = rest[start + len(host_port) + 1 :][: len(path) - 1] if scheme.name == "tftp" else ""
-    return _Parts(host, file, tuple(warnings))
+    return _Parts(warnings, host, file)
 
 
 def _mask(text: str) -> str:
@@ -396,34 +385,47 @@ def _mask(text: str) -> str:
     return re.sub(SETTING, lambda setting: "x" * len(setting[0]), text)
 
 
-def _split_port(host_port: str) -> tuple[str, str, str]:
-    """Split HOST[:PORT] at the first colon outside [...] (IPv6) and ${...} (a setting)."""
-    masked = re.sub(r"\[[^\]]*\]|\[.*", lambda literal: "x" * len(literal[0]), _mask(host_port))
-    host, colon, _ = masked.partition(":")
-    return host_port[: len(host)], colon, host_port[len(host) + 1 :]
+def _split(text: str, most: int) -> list[str]:
+    """Split at colons outside [...] (IPv6) and ${...} (a setting), into at most so many; the last has the rest."""
+    masked = re.sub(r"\[[^\]]*\]?", lambda literal: "x" * len(literal[0]), _mask(text))
+    pieces: list[str] = []
+    start = 0
+    while len(pieces) < most - 1 and (colon := masked.find(":", start)) >= 0:
+        pieces.append(text[start:colon])
+        start = colon + 1
+    return [*pieces, text[start:]]
 
 
-def _is_port(text: str) -> bool:
-    if re.search(SETTING, text):
-        return True
-    # No 0 in front: iPXE would read it as octal.
-    return re.fullmatch(r"[1-9][0-9]{0,4}", text) is not None and int(text) <= 65535
+def _check_field(scheme: Scheme, field: Field, text: str, here: int, hidden: int) -> list[str]:
+    """Return warnings of a field, whose text stands at `here` in the URL."""
+    if not text:
+        if field.needed:
+            raise _refusal(messages.MISSING, here, missing=field.name, **scheme._asdict())
+        return []
+    if not field.pattern:
+        return _check_host(text, here, hidden)
+    if re.fullmatch(field.pattern, text):
+        return []
+    parts = {"field": field.name, "shown": _shown(text, here, hidden), **scheme._asdict()}
+    if field.warned:
+        return [field.bad.text(here, **parts)]
+    raise _refusal(field.bad, here, **parts)
 
 
 def _check_host(host: str, here: int, hidden: int) -> list[str]:
     shown = _shown(host, here, hidden)
     if host.startswith("["):
         if not _is_ipv6(host):
-            raise _refusal("bad IPv6", here, shown=shown)
-    elif re.fullmatch(r"[0-9]+(\.[0-9]+){3}", host) and any(int(part) > 255 for part in host.split(".")):
-        raise _refusal("bad IPv4", here, shown=shown)
+            raise _refusal(messages.BAD_IPV6, here, shown=shown)
+    elif re.fullmatch(DOTTED, host):
+        if not re.fullmatch(IPV4, host):
+            raise _refusal(messages.BAD_IPV4, here, shown=shown)
     elif not re.fullmatch(HOST, host):
         good = re.match(HOST, host)
         end = good.end() if good else 0
-        mend = "user information" if here < hidden else "a setting" if host[end] == "{" else "a host"
-        raise _refusal("bad host", here + end, shown=shown, mend=_message(mend))
-    slips = {"this host": LOOPBACK, "octal": OCTAL}
-    return [_message(name, here) for name, pattern in slips.items() if re.fullmatch(pattern, host, re.IGNORECASE)]
+        bad = messages.BAD_HOST_SETTING if host[end] == "{" else messages.BAD_HOST
+        raise _refusal(bad, here + end, shown=shown)
+    return [warning.text(here) for pattern, warning in HOST_SLIPS if re.fullmatch(pattern, host, re.IGNORECASE)]
 
 
 def _is_ipv6(host: str) -> bool:
@@ -431,73 +433,13 @@ def _is_ipv6(host: str) -> bool:
 
     if not host.endswith("]"):
         return False
-    address, _, zone = host[1:-1].partition("%")
+    address, percent, zone = host[1:-1].partition("%")
+    if percent and not re.fullmatch(HOST, zone):
+        return False
     if re.fullmatch(SETTING, address):
         return True
     try:
         ipaddress.IPv6Address(address)
     except ValueError:
         return False
-    return "%" not in host or re.fullmatch(HOST, zone) is not None
-
-
-def _fields(text: str) -> list[str]:
-    """Split at colons outside [...] and ${...}."""
-    return re.findall(rf"(?:^|:)((?:\[[^\]]*\]|{SETTING}|[^:])*)", text)
-
-
-def _check_iscsi(scheme: Scheme, rest: str, hidden: int) -> _Parts:
-    """Check SERVER:PROTOCOL:PORT:LUN:TARGET (RFC 4173, section 5)."""
-    here = len("iscsi:")
-    if rest.startswith("/"):
-        raise _refusal("iscsi slash", here, how=scheme.how)
-    fields = _fields(rest)
-    if len(fields) < 5:
-        missing = scheme.form.split(":")[1 + len(fields) :]
-        raise _refusal("missing", here + len(rest), fields=":".join(missing), how=scheme.how)
-    server, protocol, port, lun = fields[:4]
-    target = ":".join(fields[4:])
-    if not server:
-        raise _refusal("missing", here, fields="server", how=scheme.how)
-    warnings = _check_host(server, here, hidden)
-    here += len(server) + 1
-    if protocol not in ("", "6"):
-        warnings.append(_message("PROTOCOL", here))
-    here += len(protocol) + 1
-    if port and not _is_port(port):
-        raise _refusal("bad PORT", here, shown=_shown(port, here, hidden), mend=MESSAGES["port"])
-    here += len(port) + 1
-    if lun and not re.search(SETTING, lun) and not re.fullmatch(ISCSI_LUN, lun):
-        raise _refusal("bad LUN", here, shown=_shown(lun, here, hidden))
-    here += len(lun) + 1
-    if not target:
-        raise _refusal("missing", here, fields="target", how=scheme.how)
-    if not re.search(SETTING, target) and not re.fullmatch(ISCSI_TARGET, target):
-        warnings.append(_message("target", here))
-    return _Parts(server, warnings=tuple(warnings))
-
-
-def _check_aoe(scheme: Scheme, rest: str, hidden: int) -> _Parts:
-    """Check eSHELF.SLOT; both all ones mean broadcast (ATA over Ethernet, section 2.1)."""
-    address = re.fullmatch(AOE, rest)
-    known = address is not None and int(address[1]) < 0xFFFF and int(address[2]) < 0xFF
-    if not known and not re.search(SETTING, rest):
-        raise _refusal("bad AoE", len("aoe:"), form=scheme.form, example=scheme.example)
-    return _Parts()
-
-
-def _check_ib_srp(scheme: Scheme, rest: str, hidden: int) -> _Parts:
-    """Check nine fields of hexadecimal digits, some of which may be empty."""
-    here = len("ib_srp:")
-    fields = _fields(rest)
-    if len(fields) != len(IB_SRP_FIELDS):
-        raise _refusal("fields", here, count=len(fields), wanted=len(IB_SRP_FIELDS), how=scheme.how)
-    for text, (name, octets) in zip(fields, IB_SRP_FIELDS, strict=True):
-        if name.lower() in scheme.needs and not text:
-            raise _refusal("missing", here, fields=name, how=scheme.how)
-        digits = f"{{{2 * octets}}}" if octets else "{1,16}"
-        if text and not re.search(SETTING, text) and not re.fullmatch(f"[0-9A-Fa-f]{digits}", text):
-            shown = _shown(text, here, hidden)
-            raise _refusal("bad field", here, name=name, shown=shown, digits=2 * octets or "1 to 16")
-        here += len(text) + 1
-    return _Parts()
+    return True

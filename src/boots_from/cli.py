@@ -1,4 +1,4 @@
-"""The command: boots-from URL writes ./boots-from.iso. The words the user reads."""
+"""The command: boots-from URL writes ./boots-from.iso."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 the image is written (or what was asked for is printed), 2 it is not and the user
-        can mend it, 1 for an internal fault.
+        can remedy it, 1 for an internal fault.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -123,8 +123,7 @@ def _help_table() -> str:
         if scheme.boot:
             lines += [f"  {scheme.form}", f"      {scheme.transport}; {scheme.boot}"]
         else:
-            why, _, mend = scheme.instead.partition("; ")
-            lines += [f"  {scheme.form}", f"      no: {why};", f"      {mend}"]
+            lines += [f"  {scheme.form}", f"      no: {scheme.lacks};", f"      {scheme.instead}"]
     lines += [
         f"  {chain_url.FROM_SETTING.form}[...]",
         f"      {chain_url.FROM_SETTING.transport}, such as {chain_url.FROM_SETTING.example} or"
@@ -237,7 +236,7 @@ def _write(baked: list[bytes | memoryview], mode: int, caught: list[int]) -> Non
 
 
 def _note_signals(caught: list[int]) -> dict[signal.Signals, "signal._HANDLER"]:
-    """Note the signals that end a command (Windows has fewer); return what handled them before.
+    """Note termination signals (Windows has fewer); return what handled them before.
 
     One that is ignored stays so: nohup ignores SIGHUP, and a shell SIGINT for what runs in the background.
     """
@@ -261,15 +260,14 @@ def _reason(error: OSError) -> str:
 def _why(error: OSError) -> str:
     import errno
 
-    mends = {
+    remedies = {
         errno.ENOSPC: "free some space (the image needs about 15 MB), or run this elsewhere",
         errno.EDQUOT: "your quota is used up; free some space, or run this elsewhere",
         errno.EACCES: "run this in a directory where you may write",
         errno.EPERM: "run this in a directory where you may write",
         errno.EROFS: "run this in a directory where you may write",
     }
-    mend = mends.get(error.errno or 0, "run this in another directory")
-    return f"{_reason(error)}; {mend}"
+    return f"{_reason(error)}; {remedies.get(error.errno or 0, 'run this in another directory')}"
 
 
 def _sync_directory() -> None:

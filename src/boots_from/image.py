@@ -6,7 +6,7 @@ else. This module does not parse ISO 9660 or FAT: slots are found by their conte
 matter which file system holds them.
 """
 
-from boots_from import boot_script, chain_url, packaged
+from boots_from import boot_script, chain_url, messages, packaged
 from boots_from.errors import TemplateError, UrlError
 
 SLOT_SIZE = 8192  # bytes
@@ -73,7 +73,7 @@ def script_for(parsed: chain_url.ChainUrl) -> bytes:
         # A tftp URL's path is there twice.
         over = (len(script) - SLOT_SIZE + bool(parsed.file)) // (1 + bool(parsed.file))
         length = len(parsed.url)
-        raise UrlError(chain_url.MESSAGES["too long"].format(length=length, over=over, limit=length - over))
+        raise UrlError(messages.TOO_LONG.text(length=length, over=over, limit=length - over))
     return script
 
 

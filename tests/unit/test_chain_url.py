@@ -17,16 +17,19 @@ from tests.unit.urls import ACCEPTED
 _HTTP = "write http://HOST[:PORT][/PATH], such as http://bootserver/boot"
 _ISCSI = "write iscsi:SERVER:PROTOCOL:PORT:LUN:TARGET, such as iscsi:bootserver:::1:iqn.2004-01.example:disk"
 _NAMES = "http, https, tftp, nfs, iscsi, aoe, ib_srp"
-_SECRET = 'in a user name or password write "@" as %40, "/" as %2F and ":" as %3A'
+_NOT_USERINFO = (
+    'ends no user name and password: in those write "@" as %40, ":" as %3A, "/" as %2F, "?" as %3F and "#" as %23, '
+    'and in a path "@" as %40'
+)
 _BRACKETS = "an IPv6 address goes in brackets, as in http://[2001:db8::1]/boot"
 _IPV6 = "write it as in http://[2001:db8::1]/boot"
 _AT, _OF = "at character", " of the URL"
 _TARGET = "does not begin with iqn.YYYY-MM., eui. or naa.: it has to be the server's name for it"
 _ITSELF = "is, for the machine that boots, that machine itself: use the server's name or address"
 _SHELL = "if the shell took a setting such as ${net0/mac}, put the URL in single quotes"
-_PASSWORD = 'for it may be a password (in one, write "/" as %2F); if it is not, write that "@" as %40'
+_PASSWORD = 'for it may be a password: in one, write "/" as %2F; elsewhere, write that "@" as %40'
 _HOST = "use a host name, an IPv4 address or [an IPv6 address]"
-_PORT = "a port is a number from 1 to 65535, without a 0 in front"
+_PORT = "write a number from 1 to 65535, without a 0 in front, or leave it out"
 _PATH = "serve that file over http, https, tftp or nfs, and give its URL, such as http://bootserver/boot"
 
 REFUSED = {
@@ -51,32 +54,32 @@ REFUSED = {
     "http://h/x\u201d": "quotes or brackets around the URL: remove them",
     "<http://h/x>": "quotes or brackets around the URL: remove them",
     "'http://h/x'": "quotes or brackets around the URL: remove them",
-    "ftp://h/x": 'can\'t boot from "ftp:" at character 1 of the URL: '
-    "this iPXE has no FTP; serve the file over http://, https://, tftp:// or nfs://",
-    "fcp:1:2": 'can\'t boot from "fcp:" at character 1 of the URL: '
-    "this iPXE has no Fibre Channel; export the disk over iscsi: or aoe:",
+    "ftp://h/x": 'can\'t boot from "ftp:" at character 1 of the URL, '
+    "for this iPXE has no FTP: serve the file over http://, https://, tftp:// or nfs://",
+    "fcp:1:2": 'can\'t boot from "fcp:" at character 1 of the URL, '
+    "for this iPXE has no Fibre Channel: export the disk over iscsi: or aoe:",
     # Slashes and hosts.
     "http:/h/x": 'one slash after "http:" at character 6 of the URL: did you mean http://h/x?',
     "HTTPS:h": 'no slashes after "https:" at character 7 of the URL: did you mean https://h?',
     "http:u:secret@h/x": 'no slashes after "http:" at character 6 of the URL: did you mean http://h/x?',
-    "http://": f"no host at character 8 of the URL: {_HTTP}",
-    "http:///x": f"no host at character 8 of the URL: {_HTTP}",
-    "http://u:secret@/x": f"no host at character 17 of the URL: {_HTTP}",
+    "http://": f"no HOST at character 8 of the URL: {_HTTP}",
+    "http:///x": f"no HOST at character 8 of the URL: {_HTTP}",
+    "http://u:secret@/x": f"no HOST at character 17 of the URL: {_HTTP}",
     "http://h\\x/": f'bad host "h\\x" at character 9 of the URL: {_HOST}',
     "http://1.2.3.400/": 'bad IPv4 address "1.2.3.400" at character 8 of the URL: '
     "each of the four numbers is at most 255",
-    "http://a@b@h/": f"bad host at character 11 of the URL: {_SECRET}",
-    "http://u:se@cret/x@h/": f'"@" at character 19 of the URL: {_SECRET}, and "@" in a path as %40',
+    "http://a@b@h/": f'the "@" at character 11 of the URL {_NOT_USERINFO}',
+    "http://u:se@cret/x@h/": f'the "@" at character 19 of the URL {_NOT_USERINFO}',
     "http://{next-server}/": 'bad host "{next-server}" at character 8 of the URL: write a setting as in ${net0/mac}',
     "http://${next-server/": 'bad host "${next-server" at character 9 of the URL: write a setting as in ${net0/mac}',
     # Ports and IPv6.
-    "http://h:0/": f'bad port "0" at character 10 of the URL: {_PORT}',
-    "http://h:65536/": f'bad port "65536" at character 10 of the URL: {_PORT}',
-    "http://h:080/": f'bad port "080" at character 10 of the URL: {_PORT}',
-    "http://h:8o/": f'bad port "8o" at character 10 of the URL: {_PORT}',
-    "http://h:/": f"no port after the colon at character 10 of the URL: {_PORT}",
-    "http://u:secret#x@h/": f"bad port at character 10 of the URL: {_SECRET}",
-    "http://u:se/cret@h/": f"bad port at character 10 of the URL: {_SECRET}",
+    "http://h:0/": f'bad PORT "0" at character 10 of the URL: {_PORT}',
+    "http://h:65536/": f'bad PORT "65536" at character 10 of the URL: {_PORT}',
+    "http://h:080/": f'bad PORT "080" at character 10 of the URL: {_PORT}',
+    "http://h:8o/": f'bad PORT "8o" at character 10 of the URL: {_PORT}',
+    "http://h:/": f"no PORT at character 10 of the URL: {_HTTP}",
+    "http://u:secret#x@h/": f'the "@" at character 18 of the URL {_NOT_USERINFO}',
+    "http://u:se/cret@h/": f'the "@" at character 17 of the URL {_NOT_USERINFO}',
     "http://fe80::1/x": f"two colons in the host at character 8 of the URL: {_BRACKETS}",
     "http://[::1/x": f'bad IPv6 address "[::1" at character 8 of the URL: {_IPV6}',
     "http://[::g]/": f'bad IPv6 address "[::g]" at character 8 of the URL: {_IPV6}',
@@ -95,23 +98,24 @@ REFUSED = {
     "http://u:\u0434\u0430@h/x": "non-ASCII character at character 10 of the URL: "
     "write each of its bytes, in UTF-8, as % and two hexadecimal digits",
     # Paths.
-    "tftp://h": "no path at character 9 of the URL: "
+    "tftp://h": "no PATH at character 9 of the URL: "
     "write tftp://HOST[:PORT]/PATH, such as tftp://bootserver/boot.ipxe",
-    "nfs://h/": "no path at character 8 of the URL: "
+    "nfs://h/": "the path at character 8 of the URL names no file: "
     "write nfs://HOST/EXPORT/PATH, such as nfs://bootserver/srv/boot.ipxe",
-    "nfs://h/d/": "no file name after the slash at character 10 of the URL: nfs boots a file, not a directory",
+    "nfs://h/d/": "the path at character 8 of the URL names no file: "
+    "write nfs://HOST/EXPORT/PATH, such as nfs://bootserver/srv/boot.ipxe",
     # Disks.
     "iscsi:h": f"no PROTOCOL:PORT:LUN:TARGET at character 8 of the URL: {_ISCSI}",
     "iscsi://h/x": f"slash at character 7 of the URL: an iscsi URL has none; {_ISCSI}",
-    "iscsi::::1:iqn.2004-01.x:y": f"no server at character 7 of the URL: {_ISCSI}",
-    "iscsi:h::99999:1:iqn.2004-01.x:y": f'bad PORT "99999" at character 10 of the URL: {_PORT}, or empty for 3260',
+    "iscsi::::1:iqn.2004-01.x:y": f"no SERVER at character 7 of the URL: {_ISCSI}",
+    "iscsi:h::99999:1:iqn.2004-01.x:y": f'bad PORT "99999" at character 10 of the URL: {_PORT}',
     "iscsi:h:::xyz:iqn.2004-01.x:y": 'bad LUN "xyz" at character 11 of the URL: '
     "write it in hexadecimal, such as 1 or 0-1-0-0, or leave it empty",
-    "iscsi:h:::1:": f"no target at character 13 of the URL: {_ISCSI}",
+    "iscsi:h:::1:": f"no TARGET at character 13 of the URL: {_ISCSI}",
     "iscsi:[::g]:::1:iqn.2004-01.x:y": f'bad IPv6 address "[::g]" at character 7 of the URL: {_IPV6}',
-    "aoe:0.1": "bad shelf and slot at character 5 of the URL: "
+    "aoe:0.1": 'bad shelf and slot "0.1" at character 5 of the URL: '
     "write aoe:eSHELF.SLOT (shelf 0 to 65534, slot 0 to 254), such as aoe:e0.1",
-    "ib_srp:1": "1 fields at character 8 of the URL, not 9: "
+    "ib_srp:": "no IDEXT:HCA:DGID:PKEY:SERVICE:LUN:TARGETEXT:IOC at character 8 of the URL: "
     f"write {SCHEMES[6].form}, such as {SCHEMES[6].example}",
     "ib_srp:::::::::": f"no DGID at character 11 of the URL: write {SCHEMES[6].form}, such as {SCHEMES[6].example}",
     "ib_srp:xy::::::::": 'bad SGID "xy" at character 8 of the URL: write 32 hexadecimal digits',
@@ -145,7 +149,7 @@ PASSED_THROUGH = [
 
 
 @pytest.mark.parametrize("url", REFUSED, ids=repr)
-def test_refused_with_what_where_and_the_mend(url: str) -> None:
+def test_refused_with_what_where_and_the_remedy(url: str) -> None:
     with pytest.raises(UrlError) as refused:
         parse(url)
     assert str(refused.value) == REFUSED[url]
@@ -215,9 +219,12 @@ def test_nothing_shows_user_information(case: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("url", "warning"),
     [
-        ("iscsi:h:7::1:iqn.2004-01.x:y", "iPXE ignores PROTOCOL at character 9 of the URL: iscsi is always over TCP"),
+        ("iscsi:h:7::1:iqn.2004-01.x:y", f"iPXE ignores PROTOCOL {_AT} 9{_OF}, for iscsi is always over TCP"),
         ("iscsi:host::::iqn.target", f"the target at character 15 of the URL {_TARGET}"),
-        ("tftp://h/d/", "no file name after the slash at character 11 of the URL: tftp boots a file, not a directory"),
+        (
+            "tftp://h/d/",
+            f"the path {_AT} 9{_OF} names no file: write tftp://HOST[:PORT]/PATH, such as tftp://bootserver/boot.ipxe",
+        ),
         ("tftp://u:p@h/x", "iPXE's TFTP ignores the user name and password"),
         ("tftp://h/x?y", "iPXE's TFTP ignores the query"),
         ("${next-server}/boot", f"an address, not a URL {_AT} 1{_OF}: did you mean http://${{next-server}}/boot?"),
@@ -237,8 +244,11 @@ def test_nothing_shows_user_information(case: tuple[str, str]) -> None:
         ("http://h/$mac", f"$ without braces {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not $mac"),
         ("http://h/{mac}", f"braces without $ {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not {{mac}}"),
         ("http://h/$(uname)", f"iPXE runs no $(...) {_AT} 10{_OF}: only settings such as ${{net0/mac}} are filled in"),
-        ("http://h/a#b", "iPXE drops the fragment (from # at character 11) and does not send it"),
-        ("iscsi:h:::1:iqn.2004-01.x:y#z", "iPXE drops the fragment (from # at character 28) and does not send it"),
+        ("http://h/a#b", "iPXE drops the fragment (from # at character 11 of the URL) and does not send it"),
+        (
+            "iscsi:h:::1:iqn.2004-01.x:y#z",
+            "iPXE drops the fragment (from # at character 28 of the URL) and does not send it",
+        ),
         ("nfs://h:2049/e/f", "iPXE's NFS ignores the port"),
         ("nfs://h/e/f?x=1", "iPXE's NFS ignores the query"),
     ],
@@ -299,7 +309,7 @@ def test_knows_a_scheme_with_a_slip(scheme: str) -> None:
 def test_readme_has_the_same_table() -> None:
     rows = []
     for scheme in SCHEMES:
-        how = f"`{scheme.boot}`" if scheme.boot else f"refused: {scheme.instead}"
+        how = f"`{scheme.boot}`" if scheme.boot else f"refused: {scheme.lacks}; {scheme.instead}"
         rows.append(f"| `{scheme.form}` | {scheme.transport} | {how} | `{scheme.example}` |")
     readme = (CHECKOUT / "README.md").read_text()
     assert "\n".join(["| --- | --- | --- | --- |", *rows, ""]) in readme
@@ -309,6 +319,6 @@ def test_the_table_is_whole() -> None:
     assert BOOTABLE == ("http", "https", "tftp", "nfs", "iscsi", "aoe", "ib_srp")
     for scheme in SCHEMES:
         assert scheme.boot in ("chain", "sanboot", "")
-        assert bool(scheme.boot) != bool(scheme.instead)
+        assert bool(scheme.boot) != bool(scheme.lacks) == bool(scheme.instead)
         assert scheme.example.startswith(scheme.name + ":")
         assert scheme.form.startswith(scheme.name + ":")

@@ -20,7 +20,7 @@ from template.checkout import CACHE, CHECKOUT
 
 URL = "http://bootserver/boot"
 VERSION = boots_from.__version__
-MODULES = ("__init__", "__main__", "boot_script", "chain_url", "cli", "errors", "image", "packaged")
+MODULES = ("__init__", "__main__", "boot_script", "chain_url", "cli", "errors", "image", "messages", "packaged")
 PACKAGE = {f"boots_from/{module}.py" for module in MODULES} | {
     f"boots_from/{name}" for name in ("boot.ipxe", "py.typed", "template.iso")
 }

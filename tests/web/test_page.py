@@ -15,7 +15,7 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
 import boots_from
-from boots_from import boot_script, chain_url, cli, image
+from boots_from import boot_script, chain_url, cli, image, messages
 from boots_from.errors import UrlError
 from documents import matrix
 from lab import machine
@@ -181,7 +181,7 @@ def test_shows_verdict_and_script_while_one_types(browser: Chrome) -> None:
         shown = browser.execute_script("return document.body.innerText")
         assert "cret" not in shown
     enter(browser, "", Keys.ENTER)
-    assert verdict.text == chain_url.MESSAGES["empty"].format(example="http://bootserver/boot")
+    assert verdict.text == messages.EMPTY.text()
 
 
 def log(browser: Any, kind: str) -> list[dict[str, Any]]:
