@@ -246,9 +246,7 @@ const BakeRules = (rules) => {
     return { url, scheme, public: shownUrl, warnings, host: parts.host || "", file: parts.file || "" };
   };
 
-  // Return the script; throw UrlError if it is longer than the slot.
-  const render = (parsed) => {
-    const { url, scheme, public: name, host, file } = parsed;
+  const fillIn = ({ url, scheme, public: name, host, file }) => {
     const [boot, then] = rules.boot[scheme.boot];
     const words = {
       URL: url,
@@ -260,7 +258,13 @@ const BakeRules = (rules) => {
       BOOT: boot,
       THEN: then,
     };
-    const script = rules.script.replace(/@([A-Z]+)@/g, (_, word) => words[word]);
+    return rules.script.replace(/@([A-Z]+)@/g, (_, word) => words[word]);
+  };
+
+  // Return the script; throw UrlError if it is longer than the slot.
+  const render = (parsed) => {
+    const script = fillIn(parsed);
+    const { url, file } = parsed;
     if (script.length > rules.slot_size) {
       const copies = file ? 2 : 1;
       const over = Math.ceil((script.length - rules.slot_size) / copies);
@@ -270,9 +274,9 @@ const BakeRules = (rules) => {
   };
 
   // What may be shown of a script: without user information.
-  const redact = (script, { url, public: shown, file }) => {
-    const redacted = script.split(url).join(shown);
-    return file.includes("@") ? redacted.split(file).join(file.slice(file.lastIndexOf("@"))) : redacted;
+  const redact = (parsed) => {
+    const file = parsed.public.includes(parsed.file) ? parsed.file : "...";
+    return fillIn({ ...parsed, url: parsed.public, file });
   };
 
   return { parse, render, redact, withoutUserinfo, empty: text(messages.EMPTY) };

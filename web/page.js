@@ -106,7 +106,8 @@ const check = () => {
   element("take").hidden = element("link").hidden = true;
   try {
     const parsed = rules.parse(field.value);
-    const script = rules.redact(rules.render(parsed), parsed);
+    rules.render(parsed); // refuses one that is too long
+    const script = rules.redact(parsed);
     element("script").textContent = script.split("\n").filter((line) => line && !line.startsWith("# ")).join("\n");
     const how = `iPXE boots it with ${parsed.scheme.boot}, over ${parsed.scheme.transport}.`;
     const secret = parsed.public !== parsed.url;

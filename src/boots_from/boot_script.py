@@ -55,9 +55,8 @@ def render(chain_url: ChainUrl) -> bytes:
         ) from None
 
 
-def redact(script: bytes, chain_url: ChainUrl) -> bytes:
-    """Return a rendered script without user information: what may be printed."""
-    text = script.replace(chain_url.url.encode("ascii"), chain_url.public.encode("ascii"))
-    file = chain_url.file.encode("ascii")
-    # What stands before an "@" may be half a password: without_userinfo() leaves it out, too.
-    return text.replace(file, file[file.rfind(b"@") :]) if b"@" in file else text
+def redact(chain_url: ChainUrl) -> bytes:
+    """Return the script without user information: what may be printed."""
+    # What tftp asks for may be half a password.
+    file = chain_url.file if chain_url.file in chain_url.public else "..."
+    return render(chain_url._replace(url=chain_url.public, file=file))

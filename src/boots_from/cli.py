@@ -218,20 +218,22 @@ def _write(baked: list[bytes | memoryview], mode: int, caught: list[int]) -> Non
     try:
         # O_BINARY: Windows would turn \n into \r\n.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with open(os.open(part, flags, mode), "wb", buffering=0) as file:
-            for piece in baked:
-                view = memoryview(piece)
-                while view:
-                    _end_if(caught)
-                    view = view[file.write(view[:CHUNK]) :]
-            os.fsync(file.fileno())
-        _end_if(caught)  # from here on the new image is whole
-        os.replace(part, OUTPUT)
+        descriptor = os.open(part, flags, mode)
+        try:
+            with open(descriptor, "wb", buffering=0) as file:
+                for piece in baked:
+                    view = memoryview(piece)
+                    while view:
+                        _end_if(caught)
+                        view = view[file.write(view[:CHUNK]) :]
+                os.fsync(file.fileno())
+            _end_if(caught)  # from here on the new image is whole
+            os.replace(part, OUTPUT)
+        finally:
+            if os.path.exists(part):
+                os.unlink(part)
     except OSError as error:
         raise BootsFromError(f"can't write {OUTPUT} in this directory: {_why(error)}") from None
-    finally:
-        if os.path.exists(part):
-            os.unlink(part)
     _sync_directory()
 
 

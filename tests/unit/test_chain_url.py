@@ -4,7 +4,7 @@ import re
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from boots_from import image
@@ -29,6 +29,8 @@ _ITSELF = "is, for the machine that boots, that machine itself: use the server's
 _SHELL = "if the shell took a setting such as ${net0/mac}, put the URL in single quotes"
 _PASSWORD = 'for it may be a password: in one, write "/" as %2F; elsewhere, write that "@" as %40'
 _HOST = "use a host name, an IPv4 address or [an IPv6 address]"
+_LUN = "at character 11 of the URL: write it in hexadecimal, such as 1 or 0-1-0-0, or leave it empty"
+_AOE = "at character 5 of the URL: write aoe:eSHELF.SLOT (shelf 0 to 65534, slot 0 to 254), such as aoe:e0.1"
 _PORT = "write a number from 1 to 65535, without a 0 in front, or leave it out"
 _PATH = "serve that file over http, https, tftp or nfs, and give its URL, such as http://bootserver/boot"
 
@@ -84,6 +86,9 @@ REFUSED = {
     "http://[::1/x": f'bad IPv6 address "[::1" at character 8 of the URL: {_IPV6}',
     "http://[::g]/": f'bad IPv6 address "[::g]" at character 8 of the URL: {_IPV6}',
     "http://[::1]x/": f'bad IPv6 address "[::1]x" at character 8 of the URL: {_IPV6}',
+    "http://[fe80::1%]/": f'bad IPv6 address "[fe80::1%]" at character 8 of the URL: {_IPV6}',
+    "http://[fe80::1%a<b]/": f'bad IPv6 address "[fe80::1%a<b]" at character 8 of the URL: {_IPV6}',
+    "http://[${ip6}%a<b]/": f'bad IPv6 address "[${{ip6}}%a<b]" at character 8 of the URL: {_IPV6}',
     # What would add words or lines to the script, or reach the server corrupted.
     "http://h/a b": "space at character 11 of the URL: write it as %20",
     "http://h/a ": "space around the URL: remove it",
@@ -109,12 +114,17 @@ REFUSED = {
     "iscsi://h/x": f"slash at character 7 of the URL: an iscsi URL has none; {_ISCSI}",
     "iscsi::::1:iqn.2004-01.x:y": f"no SERVER at character 7 of the URL: {_ISCSI}",
     "iscsi:h::99999:1:iqn.2004-01.x:y": f'bad PORT "99999" at character 10 of the URL: {_PORT}',
-    "iscsi:h:::xyz:iqn.2004-01.x:y": 'bad LUN "xyz" at character 11 of the URL: '
-    "write it in hexadecimal, such as 1 or 0-1-0-0, or leave it empty",
+    "iscsi:h:::xyz:iqn.2004-01.x:y": f'bad LUN "xyz" {_LUN}',
+    "iscsi:h::": f"no LUN:TARGET at character 10 of the URL: {_ISCSI}",
+    "iscsi:h:::1-0-0-0-0:iqn.2004-01.x:y": f'bad LUN "1-0-0-0-0" {_LUN}',
+    "iscsi:h:::1-00000:iqn.2004-01.x:y": f'bad LUN "1-00000" {_LUN}',
+    "iscsi:h:::10000:iqn.2004-01.x:y": f'bad LUN "10000" {_LUN}',
     "iscsi:h:::1:": f"no TARGET at character 13 of the URL: {_ISCSI}",
     "iscsi:[::g]:::1:iqn.2004-01.x:y": f'bad IPv6 address "[::g]" at character 7 of the URL: {_IPV6}',
-    "aoe:0.1": 'bad shelf and slot "0.1" at character 5 of the URL: '
-    "write aoe:eSHELF.SLOT (shelf 0 to 65534, slot 0 to 254), such as aoe:e0.1",
+    "aoe:0.1": f'bad shelf and slot "0.1" {_AOE}',
+    "aoe:e65535.1": f'bad shelf and slot "e65535.1" {_AOE}',
+    "aoe:e0.255": f'bad shelf and slot "e0.255" {_AOE}',
+    "aoe:": "no eSHELF.SLOT at character 5 of the URL: write aoe:eSHELF.SLOT, such as aoe:e0.1",
     "ib_srp:": "no IDEXT:HCA:DGID:PKEY:SERVICE:LUN:TARGETEXT:IOC at character 8 of the URL: "
     f"write {SCHEMES[6].form}, such as {SCHEMES[6].example}",
     "ib_srp:::::::::": f"no DGID at character 11 of the URL: write {SCHEMES[6].form}, such as {SCHEMES[6].example}",
@@ -144,6 +154,9 @@ PASSED_THROUGH = [
     "iscsi:h:::00001:iqn.2004-01.example:x",
     "iscsi:[fd00::1]:6:3260:0-1-0-0:eui.0123456789abcdef",
     "iscsi:${server}:::${lun}:${target}",
+    "aoe:e65534.254",
+    "aoe:e0000000001.0000001",
+    "aoe:e${shelf}.${slot}",
     *(scheme.example for scheme in SCHEMES if scheme.boot),
 ]
 
@@ -161,6 +174,76 @@ def test_passes_through_unchanged(url: str) -> None:
     assert parsed.url == url
     assert parsed.warnings == ()
     assert parsed.scheme.name == ("" if url.startswith("$") else url.partition(":")[0].lower())
+
+
+def ib_srp(**fields: str) -> str:
+    names = SCHEMES[6].form.split(":")[1:]
+    values = dict.fromkeys(("SERVICE", "TARGETEXT", "IOC"), "0" * 16) | {"DGID": "0" * 32} | fields
+    return ":".join(["ib_srp", *(values.get(name, "") for name in names)])
+
+
+@pytest.mark.parametrize(
+    ("name", "digits"),
+    [
+        ("SGID", 32), ("IDEXT", 16), ("HCA", 16), ("DGID", 32), ("PKEY", 4),
+        ("SERVICE", 16), ("TARGETEXT", 16), ("IOC", 16),
+    ],
+)  # fmt: skip
+def test_ib_srp_fields_have_their_digits(name: str, digits: int) -> None:
+    """Byte strings of one length each; PKEY is a number of 16 bits (iPXE's ib_srp_parse_root_path)."""
+    good = ("0123456789abcdefABCDEF" * 2)[:digits]
+    assert parse(ib_srp(**{name: good})).warnings == ()
+    assert parse(ib_srp(**{name: "${it}"})).warnings == ()
+    at = ib_srp(**{name: "?"}).index("?") + 1
+    said = "1 to 4" if name == "PKEY" else str(digits)
+    for bad in (good + "0", good[1:] + "g", *([] if name == "PKEY" else [good[1:]])):
+        with pytest.raises(UrlError) as refused:
+            parse(ib_srp(**{name: bad}))
+        assert str(refused.value) == f'bad {name} "{bad}" at character {at} of the URL: write {said} hexadecimal digits'
+
+
+@pytest.mark.parametrize("name", SCHEMES[6].form.split(":")[1:])
+def test_ib_srp_fields_that_may_be_empty(name: str) -> None:
+    if name in ("DGID", "SERVICE", "TARGETEXT", "IOC"):
+        with pytest.raises(UrlError, match=rf"^no {name} at character "):
+            parse(ib_srp(**{name: ""}))
+    else:
+        assert parse(ib_srp(**{name: ""})).warnings == ()
+
+
+def test_ib_srp_has_the_lun_of_iscsi() -> None:
+    for lun in ("1", "0-1-0-0", "ffff"):
+        assert parse(ib_srp(LUN=lun)).warnings == ()
+    for lun in ("0001000000000000", "1-0-0-0-0"):
+        with pytest.raises(UrlError, match=r"^bad LUN "):
+            parse(ib_srp(LUN=lun))
+    assert parse(ib_srp(PKEY="f")).warnings == ()
+
+
+def taken(url: str) -> bool:
+    try:
+        parse(url)
+    except UrlError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("form", "least", "most"),
+    [
+        ("http://h:{}/", 1, 65535),
+        ("iscsi:h::{}::iqn.2004-01.x:y", 1, 65535),
+        ("aoe:e{}.0", 0, 65534),
+        ("aoe:e0.{}", 0, 254),
+        ("http://{}.0.0.0/", 0, 255),
+        ("http://0.0.0.{}/", 0, 255),
+    ],
+)
+def test_numbers_have_their_limits(form: str, least: int, most: int) -> None:
+    """Every number, and one of more digits than Python makes a number of."""
+    numbers = {number for number in range(70_000) if number < 1100 or number % 9 == 0 or abs(number - most) < 12}
+    assert {number for number in numbers if taken(form.format(number))} == numbers & set(range(least, most + 1))
+    assert not taken(form.format("1" * 5000))
 
 
 @given(ACCEPTED)
@@ -201,6 +284,8 @@ def pieces(secret: str) -> set[str]:
 
 
 @given(HOSTILE)
+@example(("tftp://0/00Q?:@h/x", "0/00Q?:"))
+@example(("tftp://h/XQZ:Q?Z@y", "XQZ:Q?Z"))
 @settings(max_examples=2000)
 def test_nothing_shows_user_information(case: tuple[str, str]) -> None:
     """Neither a message nor the script as it may be printed."""
@@ -211,7 +296,7 @@ def test_nothing_shows_user_information(case: tuple[str, str]) -> None:
         said = str(error)
     else:
         script = image.script_for(parsed)
-        said = "\n".join([redact(script, parsed).decode(), parsed.public, *parsed.warnings])
+        said = "\n".join([redact(parsed).decode(), parsed.public, *parsed.warnings])
         assert url in script.decode()
     assert [piece for piece in pieces(secret) if piece in said] == []
 

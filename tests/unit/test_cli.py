@@ -136,6 +136,54 @@ def test_a_refused_url_touches_no_file(tmp_path: Path) -> None:
     assert names(tmp_path) == ["boots-from.iso"]
 
 
+def test_image_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut leaves the old image or the whole new one: file, then name, then directory are written out."""
+    monkeypatch.chdir(tmp_path)
+    done: list[tuple[str, int, int]] = []
+    fsync, replace = os.fsync, os.replace
+
+    def noted_fsync(number: int) -> None:
+        fsync(number)
+        done.append(("fsync", os.fstat(number).st_ino, os.fstat(number).st_size))
+
+    def noted_replace(source: str, target: str) -> None:
+        found = Path(source).stat()
+        done.append(("replace", found.st_ino, found.st_size))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    assert cli.main([URL]) == 0
+    written, directory = (tmp_path / "boots-from.iso").stat(), tmp_path.stat()
+    file = (written.st_ino, len(image.read_template()))
+    assert done == [("fsync", *file), ("replace", *file), ("fsync", directory.st_ino, directory.st_size)]
+
+
+@pytest.mark.parametrize("what", ["file", "link", "dangling link"])
+def test_writes_into_no_file_that_is_already_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    """Somebody else's, in a directory that all may write to: a link there would lead elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "urandom", bytes)
+    elsewhere = tmp_path / "elsewhere"
+    part = tmp_path / ".boots-from.iso.00000000.part"
+    if what == "file":
+        part.write_bytes(OLD)
+    else:
+        part.symlink_to(elsewhere)
+    if what == "link":
+        elsewhere.write_bytes(OLD)
+    assert cli.main(["http://user:hunter2@h/x"]) == 2
+    assert capsys.readouterr().err == (
+        "boots-from: can't write boots-from.iso in this directory: file exists; run this in another directory\n"
+    )
+    assert not (tmp_path / "boots-from.iso").exists()
+    assert elsewhere.exists() == (what == "link")
+    if what != "dangling link":
+        assert (part if what == "file" else elsewhere).read_bytes() == OLD
+
+
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077, 0o000])
 def test_mode_is_0644_under_the_umask(tmp_path: Path, umask: int) -> None:
     assert command(URL, cwd=tmp_path, umask=umask).returncode == 0

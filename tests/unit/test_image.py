@@ -70,6 +70,36 @@ def test_what_the_script_says_fits_the_screens_width(url: str) -> None:
             assert len(line.split(" ", 2)[2]) < 45 - 27
 
 
+def echoed(url: str) -> set[str]:
+    """Return what the script echoes of the URL."""
+    script = image.script_for(chain_url.parse(url)).decode()
+    return {
+        line.removeprefix("echo ").removesuffix(" ||")
+        for line in script.splitlines()
+        if "://" in line and "echo " in line
+    }
+
+
+def test_screen_shows_two_lines_of_the_url() -> None:
+    """Of 79 columns: an 80th would be followed by an empty line."""
+    url = "http://h/".ljust(2 * 79, "x")
+    assert echoed(url) == {url}
+    assert echoed(url + "x") == {url[:-3] + "..."}
+
+
+@pytest.mark.parametrize(
+    "form", ["{}h/x", "{}h/" + "x" * 160, "{}" + "h" * 160 + "/", "{}h/?a=1#z", "{}${{next-server}}:80/"]
+)
+@pytest.mark.parametrize("scheme", ["http", "https", "tftp"])
+def test_screen_shows_no_user_information(scheme: str, form: str) -> None:
+    url = f"{scheme}://{form.format('user:hunter2@')}"
+    shown = url.replace("user:hunter2@", "")
+    (said,) = echoed(url)
+    assert said == (shown if len(shown) <= 158 else shown[:155] + "...")
+    script = image.script_for(chain_url.parse(url)).decode()
+    assert script.count("hunter2") == script.count("user:") == 1  # where iPXE is told the URL
+
+
 def test_script_asks_for_the_words_that_are_filled_in() -> None:
     found = set(re.findall(r"@(\w*)@", boot_script.text()))
     assert found == {"URL", "SHOWN", "SCHEME", "FAMILY", "ADDRESS", "FILE", "BOOT", "THEN"}
