@@ -1,7 +1,9 @@
 """What is refused, iPXE itself can't boot from, or takes for something else than is written; it is asked here.
 
-Not asked: ib_srp (there is no InfiniBand in QEMU; its rows are from https://ipxe.org/sanuri), DEL (0x7f: iPXE
-sends it as %7F; nobody means it), spaces and control characters that would be another word or line of the script.
+Of ib_srp it is asked how it reads the fields: there is no InfiniBand in QEMU.
+
+Not asked: DEL (0x7f: iPXE sends it as %7F; nobody means it), spaces and control characters that would be another word
+or line of the script.
 """
 
 import re
@@ -21,6 +23,11 @@ from lab.server import BootServer
 from tests.boot.conftest import Boot
 from tests.boot.test_transports import lun
 
+
+def ib_srp(sgid: str = "", dgid: str = "0" * 32, pkey: str = "", lun: str = "", ioc: str = "0" * 16) -> str:
+    return f"ib_srp:{sgid}:::{dgid}:{pkey}:{'0' * 16}:{lun}:{'0' * 16}:{ioc}"
+
+
 # Refused: without a scheme it is a path to iPXE, beside the script (UEFI) or on DHCP's TFTP server (BIOS).
 PATHS = ("//{http}/x", "{http}/x", "<http://{http}/x>", "'http://{http}/x'", '"http://{http}/x"')
 # Refused: iPXE does not get anything. `{http}` is a server's address and port, `{tcp}` a port that nothing listens on.
@@ -30,6 +37,8 @@ NEVER = (
     "tftp://" + HOST, "nfs://" + HOST, "nfs://" + HOST + "/", "nfs://" + HOST + "/d/",
     "iscsi:" + HOST, "iscsi:" + HOST + "::{tcp}:1", "iscsi://" + HOST + ":{tcp}/x", "iscsi:" + HOST + "::{tcp}:xyz:x",
     "iscsi:" + HOST + "::{tcp}:0x1:x", "iscsi:" + HOST + "::{tcp}:1-0-0-0-0:x", "aoe:0.1", "aoe:e0", "aoe:ex.y",
+    "ib_srp:::", ib_srp(sgid="1"), ib_srp(dgid=""), ib_srp(dgid="g" * 32), ib_srp(pkey="xyz"), ib_srp(lun="1-0-0-0-0"),
+    ib_srp(ioc="0" * 16 + ":"),
 )  # fmt: skip
 # Refused: iPXE goes to another port, or asks for another path, than is written.
 ELSEWHERE = (
@@ -45,6 +54,11 @@ TAKEN = (
 TRIED = (
     "iscsi:" + HOST + "::{tcp}::iqn.target", "iscsi:" + HOST + ":7:{tcp}:1:x", "iscsi:" + HOST + "::{tcp}:00001:x",
     "iscsi:" + HOST + "::{tcp}:1-0:eui.0", "ISCSI:" + HOST + "::{tcp}:1:x", "iscsi:" + HOST + "::{tcp}:1:x#dropped",
+)  # fmt: skip
+# Taken: iPXE looks for an InfiniBand card.
+LOOKED_FOR = (
+    ib_srp(), ib_srp(sgid="0123456789abcdefABCDEF0123456789"), ib_srp(pkey="f"), ib_srp(pkey="ffff"),
+    ib_srp(lun="1"), ib_srp(lun="0-1-0-0"),
 )  # fmt: skip
 
 
@@ -66,11 +80,13 @@ def test_ipxe_does_with_each_url_what_is_said_of_it(
         closed.bind(("127.0.0.1", 0))
         tcp = closed.getsockname()[1]
         values = {"http": f"{HOST}:{port}", "port": port, "more": port + 65536, "hex": hex(port), "octal": f"{port:o}"}
-        urls = {form: form.format(tcp=tcp, **values) for form in (*TAKEN, *ELSEWHERE, *TRIED, *NEVER, *PATHS)}
+        urls = {
+            form: form.format(tcp=tcp, **values) for form in (*TAKEN, *ELSEWHERE, *TRIED, *LOOKED_FOR, *NEVER, *PATHS)
+        }
         files: list[str] = []
         disks: list[str] = []
         for number, url in enumerate(urls.values()):
-            is_disk = re.match("iscsi|aoe|fcp", url, re.IGNORECASE)
+            is_disk = re.match("iscsi|aoe|ib_srp|fcp", url, re.IGNORECASE)
             command = "sanhook" if is_disk else f"imgfetch --name f{number} --timeout 3000"
             (disks if is_disk else files).append(f"{command} {url} && echo =={number} 0 || echo =={number} ${{errno}}")
         lines = ["#!ipxe", "dhcp", "set san-retries 0", *files, *disks, "echo ==all", "shell", ""]
@@ -87,11 +103,12 @@ def test_ipxe_does_with_each_url_what_is_said_of_it(
     assert [form for form in (*PATHS, *ELSEWHERE) if not refuses(urls[form])] == []
     assert [form for form in ELSEWHERE if errors[form] != 0] == ["http://{http}/\u00fc"]
     assert {form: errors[form] for form in TAKEN if errors[form] != 0 or refuses(urls[form])} == {}
-    # EINVAL (0x1c), ENOTSUP (0x3c): iPXE did not even try. ECONNRESET (0x0f): it did.
-    attached = [form for form in NEVER if form.startswith(("iscsi", "aoe", "fcp"))]
+    # EINVAL (0x1c), ENOTSUP (0x3c): iPXE did not even try. ECONNRESET (0x0f), ENODEV (0x2c): it did.
+    attached = [form for form in NEVER if form.startswith(("iscsi", "aoe", "ib_srp", "fcp"))]
     assert {errors[form] >> 24 for form in attached} == {0x1C, 0x3C}
     assert {errors[form] >> 24 for form in TRIED} == {0x0F}
-    assert [form for form in TRIED if refuses(urls[form])] == []
+    assert {errors[form] >> 24 for form in LOOKED_FOR} == {0x2C}
+    assert [form for form in (*TRIED, *LOOKED_FOR) if refuses(urls[form])] == []
 
 
 @pytest.mark.parametrize("target", ["iqn.target", "disk"])

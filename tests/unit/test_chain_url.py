@@ -1,5 +1,6 @@
 """Which URLs are taken as they are, and what the others are told."""
 
+import contextlib
 import re
 from urllib.parse import quote
 
@@ -7,10 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from boots_from import image
+from boots_from import image, messages
 from boots_from.boot_script import redact
 from boots_from.chain_url import BOOTABLE, SCHEMES, parse, without_userinfo
 from boots_from.errors import UrlError
+from boots_from.messages import Message
 from template.checkout import CHECKOUT
 from tests.unit.urls import ACCEPTED
 
@@ -301,45 +303,36 @@ def test_nothing_shows_user_information(case: tuple[str, str]) -> None:
     assert [piece for piece in pieces(secret) if piece in said] == []
 
 
-@pytest.mark.parametrize(
-    ("url", "warning"),
-    [
-        ("iscsi:h:7::1:iqn.2004-01.x:y", f"iPXE ignores PROTOCOL {_AT} 9{_OF}, for iscsi is always over TCP"),
-        ("iscsi:host::::iqn.target", f"the target at character 15 of the URL {_TARGET}"),
-        (
-            "tftp://h/d/",
-            f"the path {_AT} 9{_OF} names no file: write tftp://HOST[:PORT]/PATH, such as tftp://bootserver/boot.ipxe",
-        ),
-        ("tftp://u:p@h/x", "iPXE's TFTP ignores the user name and password"),
-        ("tftp://h/x?y", "iPXE's TFTP ignores the query"),
-        ("${next-server}/boot", f"an address, not a URL {_AT} 1{_OF}: did you mean http://${{next-server}}/boot?"),
-        ("http://localhost:8000/x", f"the host {_AT} 8{_OF} {_ITSELF}"),
-        ("http://127.0.0.1/x", f"the host {_AT} 8{_OF} {_ITSELF}"),
-        ("http://0.0.0.0:8000/x", f"the host {_AT} 8{_OF} {_ITSELF}"),
-        ("http://[::1]/x", f"the host {_AT} 8{_OF} {_ITSELF}"),
-        (
-            "http://10.0.0.010/",
-            f"iPXE reads a number that begins with 0 as octal, {_AT} 8{_OF}: write it without the 0",
-        ),
-        ("http://h/x@y", f'what stands before "@" {_AT} 11{_OF} is not shown, {_PASSWORD}'),
-        ("iscsi:h:::1:iqn.2004-01.x:a@b", f'what stands before "@" {_AT} 28{_OF} is not shown, {_PASSWORD}'),
-        ("http://h/x?mac=", f"nothing after = {_AT} 15{_OF}: {_SHELL}"),
-        ("http://h/x?mac=&y=1", f"nothing after = {_AT} 15{_OF}: {_SHELL}"),
-        ("http://h/${mac", f"a setting is not closed {_AT} 10{_OF}: write it as in ${{net0/mac}}"),
-        ("http://h/$mac", f"$ without braces {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not $mac"),
-        ("http://h/{mac}", f"braces without $ {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not {{mac}}"),
-        ("http://h/$(uname)", f"iPXE runs no $(...) {_AT} 10{_OF}: only settings such as ${{net0/mac}} are filled in"),
-        ("http://h/a#b", "iPXE drops the fragment (from # at character 11 of the URL) and does not send it"),
-        (
-            "iscsi:h:::1:iqn.2004-01.x:y#z",
-            "iPXE drops the fragment (from # at character 28 of the URL) and does not send it",
-        ),
-        ("nfs://h:2049/e/f", "iPXE's NFS ignores the port"),
-        ("nfs://h/e/f?x=1", "iPXE's NFS ignores the query"),
-    ],
-)
-def test_warns_of_what_was_surely_meant_otherwise(url: str, warning: str) -> None:
-    assert parse(url).warnings == (warning,)
+WARNED = {
+    "iscsi:h:7::1:iqn.2004-01.x:y": f"iPXE ignores PROTOCOL {_AT} 9{_OF}, for iscsi is always over TCP",
+    "iscsi:host::::iqn.target": f"the target at character 15 of the URL {_TARGET}",
+    "tftp://h/d/": f"the path {_AT} 9{_OF} names no file: write tftp://HOST[:PORT]/PATH, such as tftp://bootserver/boot.ipxe",
+    "tftp://u:p@h/x": "iPXE's TFTP ignores the user name and password",
+    "tftp://h/x?y": "iPXE's TFTP ignores the query",
+    "${next-server}/boot": f"an address, not a URL {_AT} 1{_OF}: did you mean http://${{next-server}}/boot?",
+    "http://localhost:8000/x": f"the host {_AT} 8{_OF} {_ITSELF}",
+    "http://127.0.0.1/x": f"the host {_AT} 8{_OF} {_ITSELF}",
+    "http://0.0.0.0:8000/x": f"the host {_AT} 8{_OF} {_ITSELF}",
+    "http://[::1]/x": f"the host {_AT} 8{_OF} {_ITSELF}",
+    "http://10.0.0.010/": f"iPXE reads a number that begins with 0 as octal, {_AT} 8{_OF}: write it without the 0",
+    "http://h/x@y": f'what stands before "@" {_AT} 11{_OF} is not shown, {_PASSWORD}',
+    "iscsi:h:::1:iqn.2004-01.x:a@b": f'what stands before "@" {_AT} 28{_OF} is not shown, {_PASSWORD}',
+    "http://h/x?mac=": f"nothing after = {_AT} 15{_OF}: {_SHELL}",
+    "http://h/x?mac=&y=1": f"nothing after = {_AT} 15{_OF}: {_SHELL}",
+    "http://h/${mac": f"a setting is not closed {_AT} 10{_OF}: write it as in ${{net0/mac}}",
+    "http://h/$mac": f"$ without braces {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not $mac",
+    "http://h/{mac}": f"braces without $ {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not {{mac}}",
+    "http://h/$(uname)": f"iPXE runs no $(...) {_AT} 10{_OF}: only settings such as ${{net0/mac}} are filled in",
+    "http://h/a#b": "iPXE drops the fragment (from # at character 11 of the URL) and does not send it",
+    "iscsi:h:::1:iqn.2004-01.x:y#z": "iPXE drops the fragment (from # at character 28 of the URL) and does not send it",
+    "nfs://h:2049/e/f": "iPXE's NFS ignores the port",
+    "nfs://h/e/f?x=1": "iPXE's NFS ignores the query",
+}
+
+
+@pytest.mark.parametrize("url", WARNED)
+def test_warns_of_what_was_surely_meant_otherwise(url: str) -> None:
+    assert parse(url).warnings == (WARNED[url],)
 
 
 @pytest.mark.parametrize(
@@ -389,6 +382,24 @@ def test_knows_a_scheme_with_a_slip(scheme: str) -> None:
     for slip in slips - set(BOOTABLE) - {"ftp"}:
         with pytest.raises(UrlError, match=r"did you mean \w+:/"):
             parse(f"{slip}://h/x")
+
+
+def test_every_message_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those above hold each message's text."""
+    said = set()
+    text = Message.text
+
+    def noted(message: Message, offset: int = 0, /, **parts: object) -> str:
+        said.add(message)
+        return text(message, offset, **parts)
+
+    monkeypatch.setattr(Message, "text", noted)
+    for url in (*REFUSED, *WARNED, "http://h/" + "x" * 9000):
+        with contextlib.suppress(UrlError):
+            image.script_for(parse(url))
+    known = {name: value for name, value in vars(messages).items() if isinstance(value, Message)}
+    # ib_srp's fields have remedies of their own.
+    assert [name for name, message in known.items() if message not in said] == ["BAD_FIELD"]
 
 
 def test_readme_has_the_same_table() -> None:

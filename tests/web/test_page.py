@@ -71,7 +71,16 @@ WRITTEN = (
     "http://{h}/", "http://${h/x",
     "tftp://h/" + "x" * 9000,
     "tftp://h/" + "x" * 9001, "http://h/?mirror=http://[fd00::1]/x", "ISCSI:[fd00::1]:::1:iqn.2004-01.x:y",
-    "http://h/@URL@", "tftp://1.2.3.4/d/x.0?y",
+    "http://h/@URL@", "tftp://1.2.3.4/d/x.0?y", "tftp://h/a?b@c", "tftp://h/a@b", "tftp://h/a@b/",
+    "http://h/" + "x" * 150,
+    "aoe:", "aoe:e65534.254", "aoe:e65535.0", "aoe:e0.255", "aoe:e000000.000", "aoe:e${shelf}.1", "aoe:/e0.1",
+    "aoe:e" + "1" * 5000 + ".1", "http://1.2.3." + "9" * 5000 + "/", "http://0255.1.1.1/", "http://1.2.3.256/",
+    "http://[fe80::1%]/", "http://[${ip6}%a<b]/", "http://[fe80::1%${net}]/", "iscsi:[::1:::1:x", "iscsi:h::",
+    "iscsi:h:::${lun}:x",
+    "iscsi:h:::1-0-0-0-0:x", "iscsi:h:::1-00000:x", "iscsi:h::65535:0-1-0-0:naa.0123456789abcdef0123456789abcdef",
+    "ib_srp:", "ib_srp:" + ":".join(["0" * 32, "", "", "0" * 32, "f", "0" * 16, "0-1", "0" * 16, "0" * 16]),
+    "ib_srp::::" + "0" * 32 + ":10000", "ib_srp::::${dgid}::${service}::${targetext}:${ioc}", "ib_srp::::" + "g" * 32,
+    "ib_srp::::" + "0" * 32 + "::" + "0" * 16 + "::" + "0" * 16 + ":" + "0" * 16 + ":",
 )  # fmt: skip
 
 
