@@ -335,16 +335,17 @@ def _check_fields(scheme: Scheme, rest: str, hidden: int) -> _Parts:
     if rest.startswith("/"):
         raise _refusal(messages.DISK_SLASH, here, **scheme._asdict())
     texts = _split(rest, len(scheme.fields))
-    parts = _Parts([])
+    warnings: list[str] = []
+    host = ""
     for field, text in zip(scheme.fields, texts, strict=False):
-        parts.warnings.extend(_check_field(scheme, field, text, here, hidden))
+        warnings += _check_field(scheme, field, text, here, hidden)
         if not field.pattern:
-            parts = parts._replace(host=text)
+            host = text
         here += len(text) + 1
     if missing := scheme.fields[len(texts) :]:
         names = ":".join(field.name for field in missing)
         raise _refusal(messages.MISSING, here - 1, missing=names, **scheme._asdict())
-    return parts
+    return _Parts(warnings, host)
 
 
 def _check_authority(scheme: Scheme, rest: str, hidden: int) -> _Parts:
