@@ -166,7 +166,7 @@ def _bake(url: str) -> None:
         # Signals are only noted, and looked at between two chunks: an exception out of a second signal's handler
         # would end the clean-up after the first.
         caught: list[int] = []
-        handlers = _note_signals(caught)
+        handlers = _note_termination_signals(caught)
         try:
             hashing.start()
             _write(baked, SECRET_MODE if secret else MODE, caught)
@@ -224,10 +224,10 @@ def _write(baked: list[bytes | memoryview], mode: int, caught: list[int]) -> Non
                 for piece in baked:
                     view = memoryview(piece)
                     while view:
-                        _end_if(caught)
+                        _stop_if(caught)
                         view = view[file.write(view[:CHUNK]) :]
                 os.fsync(file.fileno())
-            _end_if(caught)  # from here on the new image is whole
+            _stop_if(caught)  # from here on the new image is whole
             os.replace(part, OUTPUT)
         finally:
             if os.path.exists(part):
@@ -237,7 +237,7 @@ def _write(baked: list[bytes | memoryview], mode: int, caught: list[int]) -> Non
     _sync_directory()
 
 
-def _note_signals(caught: list[int]) -> dict[signal.Signals, "signal._HANDLER"]:
+def _note_termination_signals(caught: list[int]) -> dict[signal.Signals, "signal._HANDLER"]:
     """Note termination signals (Windows has fewer); return what handled them before.
 
     One that is ignored stays so: nohup ignores SIGHUP, and a shell SIGINT for what runs in the background.
@@ -250,7 +250,7 @@ def _note_signals(caught: list[int]) -> dict[signal.Signals, "signal._HANDLER"]:
     return {number: signal.signal(number, note) for number in numbers if signal.getsignal(number) is not signal.SIG_IGN}
 
 
-def _end_if(caught: list[int]) -> None:
+def _stop_if(caught: list[int]) -> None:
     if caught:
         raise BootsFromError(f"ended by {signal.Signals(caught[0]).name}: {OUTPUT} is as it was before")
 

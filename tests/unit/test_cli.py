@@ -244,7 +244,7 @@ _INT, _TERM, _HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 def test_interrupted_while_writing(tmp_path: Path, numbers: tuple[signal.Signals, ...]) -> None:
     """Signals at many moments: the image is the old one or the whole new one, and no litter is left."""
     new = boots_from.bake(URL)
-    endings = set()
+    said = set()
     for delay in range(30):
         (tmp_path / "boots-from.iso").write_bytes(OLD)
         running = subprocess.Popen(
@@ -263,11 +263,11 @@ def test_interrupted_while_writing(tmp_path: Path, numbers: tuple[signal.Signals
         content = (tmp_path / "boots-from.iso").read_bytes()
         assert names(tmp_path) == ["boots-from.iso"]
         if running.returncode == 2:
-            endings.add(errors)
+            said.add(errors)
         assert content == (OLD if "as it was before" in errors else new)
     as_before = {f"boots-from: ended by {number.name}: boots-from.iso is as it was before\n" for number in numbers}
-    assert endings & as_before
-    assert endings <= {*as_before, "boots-from: interrupted\n"}
+    assert said & as_before
+    assert said <= {*as_before, "boots-from: interrupted\n"}
 
 
 @pytest.mark.parametrize("number", [_INT, _TERM, _HUP])
