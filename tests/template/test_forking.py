@@ -87,7 +87,7 @@ def test_other_url_schemes(fork: Fork) -> None:
     fork.edit("src/boots_from/chain_url.py", (http, http + http.replace("http", "slam").replace("HTTP", "SLAM")))
     assert "  slam://HOST[:PORT][/PATH]\n      SLAM; chain\n" in fork.python("-m", "boots_from", "--help")
     assert " slam://h/x && goto run ||\n" in script(fork.bake("slam://h/x"))
-    assert "boots-from: no host at character 8 of the URL" in fork.make("iso", "URL=slam:///x", status=2)
+    assert "boots-from: no HOST at character 8 of the URL" in fork.make("iso", "URL=slam:///x", status=2)
 
 
 def test_ipxe_2_everywhere(fork: Fork) -> None:
