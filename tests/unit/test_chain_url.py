@@ -344,6 +344,8 @@ def test_warns_of_what_was_surely_meant_otherwise(url: str) -> None:
         ("http://u:80/p@h/x", "http://...@h/x"),
         ("http://u:p@a/b@h/x", "http://...@h/x"),
         ("u:p@h/x", "h/x"),
+        ("@h/x", "h/x"),
+        ("HTTP://u:p@h/x", "HTTP://h/x"),
         ("http:u:p@h", "http:h"),
         ("iscsi:u:p@h:::1:x", "iscsi:...@h:::1:x"),
         ("http://${u/v}:${p}@h/x", "http://h/x"),
@@ -351,6 +353,21 @@ def test_warns_of_what_was_surely_meant_otherwise(url: str) -> None:
 )
 def test_user_information_is_left_out(url: str, public: str) -> None:
     assert without_userinfo(url) == public
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://u:p@h:80/x", "h"),
+        ("tftp://[fd00::1]:69/x", "[fd00::1]"),
+        ("iscsi:10.0.0.1:::1:iqn.2004-01.x:y", "10.0.0.1"),
+        ("iscsi:[fd00::1]:::1:iqn.2004-01.x:y", "[fd00::1]"),
+        ("aoe:e0.1", ""),
+        ("${filename}", ""),
+    ],
+)
+def test_host_is_as_it_was_written(url: str, host: str) -> None:
+    assert parse(url).host == host
 
 
 @pytest.mark.parametrize(
