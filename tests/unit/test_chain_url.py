@@ -396,6 +396,7 @@ def test_knows_a_scheme_with_a_slip(scheme: str) -> None:
     slips = {scheme[:at] + scheme[at + 1 :] for at in range(len(scheme))}
     slips |= {scheme[:at] + scheme[at] + scheme[at:] for at in range(len(scheme))}
     slips |= {scheme[:at] + scheme[at + 1] + scheme[at] + scheme[at + 2 :] for at in range(len(scheme) - 1)}
+    slips |= {scheme[:at] + "x" + scheme[at + 1 :] for at in range(1, len(scheme))}
     for slip in slips - set(BOOTABLE) - {"ftp"}:
         with pytest.raises(UrlError, match=r"did you mean \w+:/"):
             parse(f"{slip}://h/x")

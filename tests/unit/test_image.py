@@ -45,7 +45,8 @@ def test_image_differs_from_the_template_in_the_slots_alone(url: str) -> None:
         restored[slot] = image.SLOT
     assert bytes(restored) == TEMPLATE
     (script,) = scripts
-    assert script.rstrip(b"\n").isascii()
+    assert script == image.script_for(chain_url.parse(url)).ljust(image.SLOT_SIZE, b"\n")
+    assert script.isascii()
     assert boot_url(script) == url
 
 
@@ -129,11 +130,36 @@ def test_no_line_of_the_script_ends_with_a_backslash(url: str) -> None:
         ("tftp://10.0.0.1/d/x.0", "iseq tftp tftp && set ${c}/next-server 10.0.0.1 ||"),
         ("TFTP://h//d/x.0", "iseq tftp tftp && set ${c}/filename /d/x.0 ||"),
         ("tftp://h/x.0", "iseq tftp tftp && set ${c}/next-server  ||"),
+        ("${filename}", "iseq none tftp && set ${c}/filename  ||"),
         ("tftp://${next-server}/${a/b}/x.0", "iseq tftp tftp && set ${c}/filename ${a/b}/x.0 ||"),
     ],
 )
 def test_script_knows_of_the_url(url: str, line: str) -> None:
     assert line in image.script_for(chain_url.parse(url)).decode().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("url", "public", "file"),
+    [
+        ("http://h/x", "http://h/x", ""),
+        ("http://user:secret@h/x", "http://h/x", ""),
+        ("tftp://h/d/x.0", "tftp://h/d/x.0", "d/x.0"),
+        ("tftp://user:secret@h/d/x.0", "tftp://h/d/x.0", "d/x.0"),
+        ("tftp://h/secret@b", "tftp://...@b", "..."),
+    ],
+)
+def test_script_as_it_may_be_printed(url: str, public: str, file: str) -> None:
+    parsed = chain_url.parse(url)
+    script = boot_script.redact(parsed)
+    assert boot_url(script) == public
+    assert f"{parsed.scheme.name} tftp && set ${{c}}/filename {file} ||" in script.decode()
+    assert b"secret" not in script
+
+
+def test_rows_of_mokmanager() -> None:
+    first, second = image.mok_rows(bytes(range(0xA0, 0xC0)).hex())
+    assert first == "A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 AA AB AC AD AE AF"
+    assert second == "B0 B1 B2 B3 B4 B5 B6 B7 B8 B9 BA BB BC BD BE BF"
 
 
 def test_same_url_same_bytes() -> None:
@@ -149,7 +175,9 @@ def longest(prefix: str) -> str:
     return prefix.ljust(int(limit[1]), "x")
 
 
-@pytest.mark.parametrize("prefix", ["http://h/", "http://user:password@h/", "tftp://h/", "http://h/${uuid}"])
+@pytest.mark.parametrize(
+    "prefix", ["http://h/", "http://user:password@h/", "tftp://h/", "tftp://hh/", "http://h/${uuid}"]
+)
 def test_longest_url_fits_and_one_byte_more_is_refused(prefix: str) -> None:
     url = longest(prefix)
     baked = boots_from.bake(url)
@@ -181,6 +209,11 @@ def test_damaged_template_is_refused(damaged: bytes) -> None:
         image.fill(damaged, b"#!ipxe\n")
 
 
+def test_template_of_nothing_but_slots() -> None:
+    script = b"#!ipxe\n".ljust(image.SLOT_SIZE, b"\n")
+    assert image.fill(image.SLOT * 2, b"#!ipxe\n") == script * 2
+
+
 def test_script_longer_than_the_slot_is_refused() -> None:
     image.fill(TEMPLATE, b"x" * image.SLOT_SIZE)
     with pytest.raises(ValueError, match="script of 8193 bytes for a slot of 8192"):
@@ -198,8 +231,9 @@ def test_firmware_list() -> None:
     assert [line.split()[0] for line in lines] == ["ipxe", "ipxe", "isolinux", "syslinux-common", *shim]
     assert {line.split()[2] for line in lines if not line.startswith("ipxe 2.")} == {"trixie"}
     assert all(re.fullmatch(r"\S+ \S+ \S+ [0-9a-f]{64}", line) for line in lines)
-    with pytest.raises(TemplateError):
+    with pytest.raises(TemplateError, match=r"^the template names no firmware: reinstall boots-from, "):
         image.firmware(b"no list here")
+    assert image.firmware(image.FIRMWARE_LIST_TITLE + b"one\ntwo\n\nthree\n\n") == ["one", "two"]
 
 
 @pinned_only
