@@ -6,6 +6,9 @@ else. This module does not parse ISO 9660 or FAT: slots are found by their conte
 matter which file system holds them.
 """
 
+import threading
+from collections.abc import Iterator
+
 from boots_from import boot_script, chain_url, messages, packaged
 from boots_from.errors import TemplateError, UrlError
 
@@ -46,6 +49,77 @@ OWN_LIST_TITLE = b"# boots-from firmware that is not Debian's: file, SHA-256, in
 
 # Likewise, with lines "path SHA-256 what for": what to enroll with MokManager.
 HASH_LIST_TITLE = b"# boots-from Secure Boot: file to enroll, SHA-256 as MokManager shows it, what for\n"
+
+CHUNK = 2**16  # bytes
+
+
+class Image:
+    """The image that `bake` returns, to be read in parts: for who serves images to many machines at once.
+
+    All images share one template. The first to be made reads it, others wait for that, and it stays in memory; one
+    more image costs its script. Images never change, so any number of threads may read them, without a lock.
+
+    Attributes:
+        size: bytes.
+        warnings: sentences about what was surely meant otherwise; without the URL's user information.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Take what `bake` takes; raise what it raises."""
+        parsed = chain_url.parse(url)
+        self._pieces = _with_slots(_shared_template(), script_for(parsed))
+        self._sha256 = ""
+        self.size = sum(map(len, self._pieces))
+        self.warnings = parsed.warnings
+
+    def read(self, start: int = 0, size: int | None = None) -> bytes:
+        """Return `size` bytes from `start` on, by default all; fewer where the image ends before.
+
+        Raises:
+            ValueError: one of them is negative.
+        """
+        return b"".join(self._views(start, size))
+
+    def chunks(self, start: int = 0, size: int | None = None) -> Iterator[bytes]:
+        """Return what `read` would, in chunks of at most CHUNK bytes, each copied when asked for; raise as it does."""
+        views = self._views(start, size)
+        return (bytes(view[at : at + CHUNK]) for view in views for at in range(0, len(view), CHUNK))
+
+    @property
+    def sha256(self) -> str:
+        """The whole image's SHA-256, in hexadecimal; computed when it is first asked for."""
+        import hashlib  # 2 ms of the command's start, which loads it later
+
+        if not self._sha256:
+            digest = hashlib.sha256()
+            for piece in self._pieces:
+                digest.update(piece)
+            self._sha256 = digest.hexdigest()
+        return self._sha256
+
+    def _views(self, start: int, size: int | None) -> list[memoryview]:
+        """Return the parts of the pieces between `start` and `size` bytes further, uncopied."""
+        if start < 0 or (size is not None and size < 0):
+            raise ValueError(f"start {start} and size {size} are counted from 0")
+        stop = self.size if size is None else start + size
+        views = []
+        for piece in self._pieces:
+            if view := memoryview(piece)[max(start, 0) : max(stop, 0)]:
+                views.append(view)
+            start, stop = start - len(piece), stop - len(piece)
+        return views
+
+
+_template_parts: list[memoryview] = []
+_template_lock = threading.Lock()
+
+
+def _shared_template() -> list[memoryview]:
+    """Return the packaged template's parts around its slots; the first call reads it, and others wait for that."""
+    with _template_lock:
+        if not _template_parts:
+            _template_parts.extend(_around_slots(read_template()))
+        return _template_parts
 
 
 def bake(url: str) -> bytes:
@@ -106,16 +180,28 @@ def pieces(template: bytes, script: bytes) -> list[bytes | memoryview]:
         TemplateError: a slot is missing, damaged or one too many; nothing is returned then.
         ValueError: the script is longer than the slot.
     """
-    if len(script) > SLOT_SIZE:
-        raise ValueError(f"script of {len(script)} bytes for a slot of {SLOT_SIZE}")
+    return _with_slots(_around_slots(template), script)
+
+
+def _around_slots(template: bytes) -> list[memoryview]:
+    """Return the template's parts before, between and behind the slots."""
     check(template)
-    padded = script.ljust(SLOT_SIZE, b"\n")
-    parts: list[bytes | memoryview] = []
-    view, done = memoryview(template), 0
+    parts, view, done = [], memoryview(template), 0
     while (slot := template.find(SLOT, done)) >= 0:
-        parts += [view[done:slot], padded]
+        parts.append(view[done:slot])
         done = slot + SLOT_SIZE
     return [*parts, view[done:]]
+
+
+def _with_slots(parts: list[memoryview], script: bytes) -> list[bytes | memoryview]:
+    """Return the parts, and the padded script between each two."""
+    if len(script) > SLOT_SIZE:
+        raise ValueError(f"script of {len(script)} bytes for a slot of {SLOT_SIZE}")
+    padded = script.ljust(SLOT_SIZE, b"\n")
+    pieces: list[bytes | memoryview] = [parts[0]]
+    for part in parts[1:]:
+        pieces += [padded, part]
+    return pieces
 
 
 def fill(template: bytes, script: bytes) -> bytes:
