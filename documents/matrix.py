@@ -61,6 +61,16 @@ def _http_disk(image: Path, work: Path, server: BootServer) -> list[str]:
     return media.SCSI_CD.arguments(outer)
 
 
+def _http_boot(image: Path, work: Path, server: BootServer) -> list[str]:
+    """Give the machine a boot variable with the image's URL: its firmware fetches that itself."""
+    server.files["/boots-from.iso"] = image.read_bytes()
+    (variables,) = work.glob("*VARS*")
+    url = f"http://{HOST}:{server.port}/boots-from.iso"
+    program = Path(sys.executable).with_name("virt-fw-vars")
+    subprocess.run([program, "--inplace", variables, "--set-boot-uri", url], check=True, capture_output=True)
+    return []
+
+
 def _memdisk(image: Path, work: Path, server: BootServer) -> list[str]:
     """SYSLINUX's memdisk holds the image in memory as a CD, as boot menus on sticks do."""
     memdisk = next(debs.unpack(FIRMWARE).rglob("memdisk"))
@@ -103,6 +113,7 @@ ROWS = {
     "SD card": _sd_card,
     "ISO over HTTP, iPXE's sanboot": _http_disk,
     "ISO in memory, memdisk": _memdisk,
+    "no medium, UEFI HTTP Boot": _http_boot,
 }
 
 
@@ -136,6 +147,8 @@ def exists(column: str, row: str) -> bool:
     """Return whether there are such machines."""
     if "IDE" in row:
         return column in _PC
+    if "HTTP Boot" in row:
+        return column != "BIOS"
     return column == "BIOS" or row != "ISO in memory, memdisk"
 
 
@@ -171,7 +184,8 @@ def boot(
     # The pause keeps what follows off the console until the nonce was read.
     server.files[path.partition("?")[0]] = f"#!ipxe\necho {nonce}\nsleep 600\n".encode()
     with Machine(firmware, media, work, name, network) as running:
-        running.wait_for(nonce, firmware.seconds)
+        # Without a drive "Start HTTP Boot" is not yet giving up.
+        running.wait_for(nonce, firmware.seconds, may_fail=not media)
         (request,) = [request for request in server.requests if request.path == path]
         assert request.user_agent == machine.ipxe()[0]
         return request.at - running.started
@@ -190,9 +204,9 @@ def boot_cell(column: str, row: str, server: BootServer, work: Path, variables: 
     Raises:
         BootError: it doesn't boot.
     """
-    if variables:
-        shutil.copy(variables, work)
     machine_ = firmware(column, row)
+    for store in [variables] if variables else machine_.pflash[1:]:
+        shutil.copy(store, work)
     path = f"/boot?firmware={machine_.name}&again=1"
     image = work / "boots-from.iso"
     image.write_bytes(boots_from.bake(f"http://{HOST}:{server.port}{path}"))
