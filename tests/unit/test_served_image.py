@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import boots_from
@@ -37,6 +37,7 @@ def test_every_range_is_that_of_the_baked_image(start: int, size: int | None) ->
 
 
 @given(ACCEPTED)
+@settings(max_examples=30)
 def test_each_url_has_its_own_image(url: str) -> None:
     made, baked = boots_from.Image(url), boots_from.bake(url)
     assert (made.size, made.sha256) == (len(baked), hashlib.sha256(baked).hexdigest())
