@@ -22,13 +22,14 @@ PYTEST := $(PYTHON) -m pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
 # Files of one's own in the template: docs/forking.md.
 OWN := $(shell sed -n "s/^ *file *= *[\"']\([^\"']*\).*/\1/p" template/firmware.toml)
 
-.PHONY: help iso url-given template machines test test-all soak screens matrix firmware layout lint unit boot bench web release bump clean
+.PHONY: help iso url-given template machines test test-all servers soak screens matrix firmware layout lint unit boot bench web release bump clean
 
 help:
 	@echo "make iso URL='http://bootserver/boot'   write ./$(OUTPUT); sets up what is missing"
 	@echo "                (where apt knows no Debian, as on Ubuntu: DEBIAN_MIRROR=http://MIRROR/debian)"
 	@echo "make test       install what the tests need, and run them, but for the slow combinations"
 	@echo "make test-all   the same, with the slow combinations too"
+	@echo "make servers    boot machines from real boot servers, fetched from Debian and PyPI"
 	@echo "make soak       boot sixty times in a row, and fail 480 times before it boots"
 	@echo "make screens    make the pictures in docs/screens again, from real boots"
 	@echo "make matrix     boot every machine from every medium; writes docs/matrix.md"
@@ -105,6 +106,9 @@ test: lint machines
 
 test-all: lint machines
 	$(PYTEST) --durations 5
+
+servers: machines
+	$(PYTHON) -m pytest -n 2 --durations 5 tests/servers
 
 soak: machines
 	$(PYTHON) -m bench.soak

@@ -11,7 +11,10 @@ from template import archive
 from template.checkout import CACHE, CHECKOUT
 
 _HERE = Path(__file__).parent
+FAI = _HERE / "fai.toml"
+INSTALLER = _HERE / "installer.toml"  # Debian's
 LOADERS = _HERE / "loaders.toml"  # boot loaders of a disk
+LTSP = _HERE / "ltsp.toml"
 MACHINES = _HERE / "machines.toml"  # QEMU and firmware for what Debian 12 lacks
 NEWEST = _HERE / "newest.toml"  # firmware that no release has yet
 PXE = _HERE / "pxe.toml"  # PXE boot programs

@@ -255,24 +255,28 @@ http {{
         certificate.private_key_and_cert_chain_pem.write_to_path(file)
         return f"listen 443 ssl; listen [::]:443 ssl; ssl_certificate {file}; ssl_certificate_key {file};"
 
-    def nfs(self) -> None:
-        """Export a copy of the files in `www` over NFS v3, as /export.
+    def nfs(self, *, copied: bool = True) -> None:
+        """Export the files in `www` over NFS v3, as /export.
 
-        The server keeps the copy in memory: the first 2 MiB of each file, which is the most; the rest reads as
-        filler. It could export the host's files, but a plain user may not open them as it does: open_by_handle_at(2).
+        Args:
+            copied: whether it is a copy, which the server keeps in memory: the first 2 MiB of each file, which is
+                the most; the rest reads as filler. The files themselves only root may open as the server does:
+                open_by_handle_at(2).
         """
+        path, fsal = ("/export", "MEM") if copied else (self.www, "VFS")
         config = self.work / "ganesha.conf"
         plugins = next(self._programs.rglob("libfsalmem.so")).parent
         config.write_text(f"""\
 NFS_CORE_PARAM {{
     Protocols = 3; NFS_Port = 2049; MNT_Port = 20048;
     Enable_NLM = false; Enable_RQUOTA = false; Plugins_Dir = "{plugins}"; allow_set_io_flusher_fail = true;
+    mount_path_pseudo = true;
 }}
 NFSV4 {{ UseGetpwnam = true; Graceless = true; }}
 MEM {{ Inode_Size = 0x200000; }}
 EXPORT {{
-    Export_Id = 1; Path = /export; Pseudo = /export; Access_Type = RW; Squash = None; SecType = sys;
-    Transports = TCP; PrivilegedPort = false; FSAL {{ Name = MEM; }}
+    Export_Id = 1; Path = {path}; Pseudo = /export; Access_Type = RW; Squash = None; SecType = sys;
+    Transports = TCP; PrivilegedPort = false; FSAL {{ Name = {fsal}; }}
 }}
 """)
         socket = Path(f"/proc/{self._holder.pid}/root/run/rpcbind.sock")
@@ -287,7 +291,7 @@ EXPORT {{
         server.wait_for("NFS SERVER INITIALIZED")
         # It starts without its export, too.
         assert "No export entries" not in log.read_text()
-        for file in self.www.iterdir():
+        for file in self.www.iterdir() if copied else ():
             self.run(*debs.program(self._programs, "usr/bin/nfs-cp"), str(file), f"nfs://127.0.0.1/export/{file.name}")
 
     def iscsi(self, address: str, disk: Path, target: str = IQN) -> None:

@@ -35,12 +35,20 @@ def test_finds_its_menu_file(lan: Lan, boot: Boot, firmware: Firmware, host: str
 
 
 @pytest.mark.parametrize("firmware", [UEFI], ids=lambda firmware: firmware.name, indirect=True)
-def test_shim_asks_for_its_neighbour(lan: Lan, boot: Boot) -> None:
-    """It finds it, but iPXE says that the file is as long as shim's buffer, and shim refuses it for that."""
+@pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
+def test_shim_starts_its_neighbour(lan: Lan, boot: Boot, signed: bool) -> None:
+    """But iPXE says that it is as long as shim's buffer, and shim refuses a signature that is not at the end."""
     lan.segment(options=(OTHER,))
-    shutil.copy(debs.unpack(FIRMWARE) / "usr/lib/shim/shimx64.efi.signed", lan.www / "shimx64.efi")
-    grub = debs.unpack(debs.PXE) / "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
-    shutil.copy(grub, lan.www / "grubx64.efi")
-    booted = boot("tftp://10.0.0.1/shimx64.efi")
-    assert "Malformed binary after Attribute Certificate Table" in booted.shows_diagnosis(60)
-    assert f"sent {lan.www}/grubx64.efi to 10.0.0." in (lan.work / "dnsmasq0.log").read_text()
+    folder = lan.www / "deep" / "down"
+    (lan.www / "grub").mkdir()
+    (lan.www / "grub" / "grub.cfg").write_text('menuentry "its own menu" {\n echo menu\n}\n')
+    folder.mkdir(parents=True)
+    shutil.copy(debs.unpack(FIRMWARE) / "usr/lib/shim/shimx64.efi.signed", folder / "shimx64.efi")
+    grub = "x86_64-efi-signed/grubnetx64.efi.signed" if signed else "x86_64-efi/monolithic/grubnetx64.efi"
+    shutil.copy(debs.unpack(debs.PXE) / "usr/lib/grub" / grub, folder / "grubx64.efi")
+    booted = boot("tftp://10.0.0.1/deep/down/shimx64.efi")
+    if signed:
+        assert "Malformed binary after Attribute Certificate Table" in booted.shows_diagnosis(60)
+    else:
+        booted.wait_for("its own menu", 60)
+    assert f"sent {folder}/grubx64.efi to 10.0.0." in (lan.work / "dnsmasq0.log").read_text()

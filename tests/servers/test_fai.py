@@ -1,0 +1,47 @@
+"""FAI, of Debian's: what fai-chboot writes for pxelinux, over tftp."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lab import debs
+from lab.firmware import BIOS
+from lab.lan import Lan
+from tests.boot.conftest import Boot
+from tests.boot.test_local_disk import installed_disk
+from tests.servers import linux
+
+ROOT = debs.unpack(debs.FAI)
+
+# FAI boots by pxelinux, which is for BIOS.
+pytestmark = pytest.mark.parametrize("firmware", [BIOS], ids=lambda firmware: firmware.name, indirect=True)
+
+
+@pytest.fixture
+def fai(lan: Lan) -> list[str]:
+    """Lay out FAI's TFTP directory as fai-make-nfsroot does; return the words that run fai-chboot."""
+    tftp, config = lan.www / "fai", lan.work / "fai"
+    (tftp / "pxelinux.cfg").mkdir(parents=True)
+    shutil.copy(ROOT / "usr/lib/PXELINUX/lpxelinux.0", tftp / "pxelinux.0")
+    shutil.copy(ROOT / "usr/lib/syslinux/modules/bios/ldlinux.c32", tftp)
+    shutil.copy(linux.KERNEL, tftp / "vmlinuz-6.12")
+    shutil.copy(linux.INITRD, tftp / "initrd.img-6.12")
+    config.mkdir()
+    (config / "nfsroot.conf").write_text(f"NFSROOT=/srv/fai/nfsroot\nTFTPROOT={tftp}\n")
+    return [str(ROOT / "usr/sbin/fai-chboot"), "-C", str(config)]
+
+
+def test_machine_is_installed(fai: list[str], lan: Lan, boot: Boot, card: int) -> None:
+    mac = lan.mac(card)
+    lan.run(*fai, "-I", "-P", "-k", "console=ttyS0", "-u", f"nfs://10.0.{card}.1/srv/fai/config", mac)
+    booted = boot("tftp://bty-server/fai/pxelinux.0")
+    booted.wait_for("Linux version", 120)
+    booted.wait_for("FAI_ACTION=install", 30)
+    booted.wait_for(f"BOOTIF=01-{mac.replace(':', '-')}", 30)
+
+
+def test_installed_machine_boots_its_disk(fai: list[str], lan: Lan, boot: Boot, card: int, tmp_path: Path) -> None:
+    """What fai-chboot -o writes: localboot -1."""
+    lan.run(*fai, "-o", lan.mac(card))
+    boot("tftp://bty-server/fai/pxelinux.0", *installed_disk(tmp_path)).wait_for("the installed disk has booted", 60)
