@@ -17,7 +17,8 @@ from template.moved import moved
 from template.tool import BuildError, run, say
 from web import page
 
-# The image for people who build nothing: they point this name in their LAN's DNS at their bty appliance.
+# The image for people who build nothing: they point this name in their LAN's DNS at their bty appliance. bty-web
+# 0.77.2 answers at another port and path: docs/servers.md has the line that redirects there.
 PREBAKED_URL = "http://bty-server/boot"
 PREBAKED = "boots-from-bty.iso"
 BILL = "boots-from.cdx.json"
