@@ -108,6 +108,7 @@ test-all: lint machines
 	$(PYTEST) --durations 5
 
 servers: machines
+	@template/install-tools servers
 	$(PYTHON) -m pytest -n 2 --durations 5 tests/servers
 
 soak: machines
