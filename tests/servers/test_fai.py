@@ -6,16 +6,13 @@ from pathlib import Path
 import pytest
 
 from lab import debs
-from lab.firmware import BIOS
+from lab.firmware import BIOS, Firmware
 from lab.lan import Lan
 from tests.boot.conftest import Boot
 from tests.boot.test_local_disk import installed_disk
 from tests.servers import linux
 
 ROOT = debs.unpack(debs.FAI)
-
-# FAI boots by pxelinux, which is for BIOS.
-pytestmark = pytest.mark.parametrize("firmware", [BIOS], ids=lambda firmware: firmware.name, indirect=True)
 
 
 @pytest.fixture
@@ -25,6 +22,8 @@ def fai(lan: Lan) -> list[str]:
     (tftp / "pxelinux.cfg").mkdir(parents=True)
     shutil.copy(ROOT / "usr/lib/PXELINUX/lpxelinux.0", tftp / "pxelinux.0")
     shutil.copy(ROOT / "usr/lib/syslinux/modules/bios/ldlinux.c32", tftp)
+    shutil.copy(ROOT / "usr/lib/syslinux/modules/efi64/ldlinux.e64", tftp)
+    shutil.copy(ROOT / "usr/lib/SYSLINUX.EFI/efi64/syslinux.efi", tftp)
     shutil.copy(linux.KERNEL, tftp / "vmlinuz-6.12")
     shutil.copy(linux.INITRD, tftp / "initrd.img-6.12")
     config.mkdir()
@@ -32,16 +31,23 @@ def fai(lan: Lan) -> list[str]:
     return [str(ROOT / "usr/sbin/fai-chboot"), "-C", str(config)]
 
 
-def test_machine_is_installed(fai: list[str], lan: Lan, boot: Boot, card: int) -> None:
+def url(firmware: Firmware) -> str:
+    """Return what starts FAI's boot program."""
+    return f"tftp://bty-server/fai/{'pxelinux.0' if firmware is BIOS else 'syslinux.efi'}"
+
+
+def test_machine_is_installed(fai: list[str], lan: Lan, boot: Boot, card: int, firmware: Firmware) -> None:
     mac = lan.mac(card)
     lan.run(*fai, "-I", "-P", "-k", "console=ttyS0", "-u", f"nfs://10.0.{card}.1/srv/fai/config", mac)
-    booted = boot("tftp://bty-server/fai/pxelinux.0")
+    booted = boot(url(firmware))
     booted.wait_for("Linux version", 120)
     booted.wait_for("FAI_ACTION=install", 30)
     booted.wait_for(f"BOOTIF=01-{mac.replace(':', '-')}", 30)
 
 
-def test_installed_machine_boots_its_disk(fai: list[str], lan: Lan, boot: Boot, card: int, tmp_path: Path) -> None:
+def test_installed_machine_boots_its_disk(
+    fai: list[str], lan: Lan, boot: Boot, card: int, firmware: Firmware, tmp_path: Path
+) -> None:
     """What fai-chboot -o writes: localboot -1."""
     lan.run(*fai, "-o", lan.mac(card))
-    boot("tftp://bty-server/fai/pxelinux.0", *installed_disk(tmp_path)).wait_for("the installed disk has booted", 60)
+    boot(url(firmware), *installed_disk(tmp_path)).wait_for("the installed disk has booted", 60)
