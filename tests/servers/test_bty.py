@@ -65,7 +65,7 @@ def test_prebaked_image_boots_the_local_disk_behind_one_line_of_nginx(
     found = bty.run("curl", "--silent", "--output", os.devnull, "--write-out", "%{http_code}", f"{BTY}/boot")
     assert found == "404", "bty answers at /boot: nginx is not needed any more"
     inventory = bty.work / "inventory.json"
-    inventory.write_text(json.dumps({"disks": [{"name": "sda", "serial": "1", "size": "8G", "model": "QEMU"}]}))
+    inventory.write_text(json.dumps({"disks": [{"path": "/dev/sda", "serial": "1"}]}))
     for command in (
         ("--get", f"{BTY}/pxe/{mac}"),
         ("--get", f"{BTY}/boot/bty-netboot-pc-x86_64-v{VERSION}.vmlinuz?mac={mac}", "--output", os.devnull),

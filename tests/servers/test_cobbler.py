@@ -27,7 +27,7 @@ def cobbler(environ, start_response):
 """
 EMPTY = [
     *(f"var/lib/cobbler/collections/{items}" for items in ("distros", "images", "profiles", "systems", "menus")),
-    *("var/lib/cobbler/loaders", "var/log/cobbler", "var/www/cobbler/images", "var/www/cobbler/links"),
+    *("var/tmp", "var/lib/cobbler/loaders", "var/log/cobbler", "var/www/cobbler/images", "var/www/cobbler/links"),
     *("srv/tftpboot/grub/system", "srv/tftpboot/grub/system_link", "srv/tftpboot/images", "srv/tftpboot/pxelinux.cfg"),
 ]
 # docs/servers.md has this line, for /etc/cobbler/boot_loader_conf/ipxe.template.

@@ -17,10 +17,14 @@ ROOT = debs.unpack(debs.FAI)
 
 @pytest.fixture
 def fai(lan: Lan) -> list[str]:
-    """Lay out FAI's TFTP directory as fai-make-nfsroot does; return the words that run fai-chboot."""
+    """Lay out FAI's TFTP directory; return the words that run fai-chboot.
+
+    fai-make-nfsroot does it so, but for its pxelinux.0, which is lpxelinux.0.
+    """
     tftp, config = lan.www / "fai", lan.work / "fai"
     (tftp / "pxelinux.cfg").mkdir(parents=True)
-    shutil.copy(ROOT / "usr/lib/PXELINUX/lpxelinux.0", tftp / "pxelinux.0")
+    for name in ("pxelinux.0", "lpxelinux.0"):
+        shutil.copy(ROOT / "usr/lib/PXELINUX" / name, tftp)
     shutil.copy(ROOT / "usr/lib/syslinux/modules/bios/ldlinux.c32", tftp)
     shutil.copy(ROOT / "usr/lib/syslinux/modules/efi64/ldlinux.e64", tftp)
     shutil.copy(ROOT / "usr/lib/SYSLINUX.EFI/efi64/syslinux.efi", tftp)
@@ -51,3 +55,13 @@ def test_installed_machine_boots_its_disk(
     """What fai-chboot -o writes: localboot -1."""
     lan.run(*fai, "-o", lan.mac(card))
     boot(url(firmware), *installed_disk(tmp_path)).wait_for("the installed disk has booted", 60)
+
+
+@pytest.mark.parametrize("card", [0], indirect=True)
+@pytest.mark.parametrize("firmware", [BIOS], ids=lambda firmware: firmware.name, indirect=True)
+def test_its_own_pxelinux_stands_still(fai: list[str], lan: Lan, boot: Boot, card: int) -> None:
+    """So docs/servers.md says to put another in its place."""
+    lan.run(*fai, "-o", lan.mac(card))
+    booted = boot("tftp://bty-server/fai/lpxelinux.0")
+    booted.wait_for("PXELINUX 6.04 lwIP", 60)
+    assert booted.stands_still(60)

@@ -8,17 +8,10 @@ import pytest
 
 from lab.firmware import BIOS, Firmware
 from lab.lan import Lan
-from lab.machine import Machine
 from tests.boot.conftest import Boot
 from tests.servers import linux
 
 SCRIPT = "#!ipxe\nkernel linux console=ttyS0\ninitrd initrd.gz\nboot\n"  # docs/servers.md has it
-
-
-def asks_for_the_language(booted: Machine) -> None:
-    """Wait for the first screen of the installer."""
-    booted.wait_for("Linux version", 120)
-    booted.wait_for("Select a language", 120)
 
 
 @pytest.mark.parametrize("scheme", ["http", "tftp", "nfs"])
@@ -33,7 +26,9 @@ def test_installer_starts(lan: Lan, boot: Boot, card: int, scheme: str) -> None:
             pytest.skip("the NFS server opens the files themselves as root alone")
         lan.nfs(copied=False)
     path = "/export" if scheme == "nfs" else ""
-    asks_for_the_language(boot(f"{scheme}://bty-server{path}/debian.ipxe"))
+    booted = boot(f"{scheme}://bty-server{path}/debian.ipxe", "-m", "1024")  # with 512 MB it warns, in English
+    booted.wait_for("Linux version", 120)
+    booted.wait_for("Select a language", 120)
 
 
 def test_its_own_boot_program_shows_its_menu(lan: Lan, boot: Boot, card: int, firmware: Firmware) -> None:
