@@ -99,6 +99,7 @@ class Lan:
             shutil.copy(self._programs / "etc" / name, etc)
         (etc / "passwd").write_text("root:x:0:0::/root:/bin/sh\n_rpc:x:0:0::/:/bin/sh\n")  # the latter is rpcbind's
         (etc / "group").write_text("root:x:0:\n")
+        (etc / "mtab").symlink_to("/proc/self/mounts")
         return etc
 
     def machine(self, firmware: Firmware, url: str, name: str, *more: str, medium: Medium = AHCI_CD) -> Machine:
