@@ -109,7 +109,7 @@ test-all: lint machines
 
 servers: machines
 	@template/install-tools servers
-	$(PYTHON) -m pytest -n 2 --durations 5 --override-ini tmp_path_retention_policy=failed tests/servers
+	$(PYTEST) --durations 5 --override-ini tmp_path_retention_policy=failed tests/servers
 
 soak: machines
 	$(PYTHON) -m bench.soak
