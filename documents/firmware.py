@@ -37,12 +37,7 @@ class Cell:
     why_not: str = ""
 
 
-_MEDIA = {
-    "CD": media.SCSI_CD,
-    "USB CD": media.XHCI_CD,
-    "USB stick": media.XHCI_STICK,
-    "NVMe disk": media.NVME_DISK,
-}
+_MEDIA = {"USB CD": media.XHCI_CD, "USB stick": media.XHCI_STICK, "NVMe disk": media.NVME_DISK}
 _U_BOOT_CD = "it counts the ESP of a CD in the CD's sectors of 2,048 bytes, and the FAT file system in its own of 512"
 
 
@@ -252,12 +247,11 @@ def main() -> int:
         baked = Path(name, "boots-from.iso")
         tables = {title: list(cells(baked)) for title, cells in TABLES.items()}
         cells = [cell for table in tables.values() for cell in table if not wanted or cell.row in wanted]
-        variables = {}
-        for cell in cells:
-            if "Secure Boot" in cell.row and cell.row not in variables:
-                work = Path(name, re.sub(r"\W+", "-", cell.row))
-                work.mkdir()
-                variables[cell.row] = mok.enrolled_variables(cell.firmware, work)
+        secure = {cell.row: cell.firmware for cell in cells if "Secure Boot" in cell.row}
+        works = [Path(name, re.sub(r"\W+", "-", row)) for row in secure]
+        for work in works:
+            work.mkdir()
+        variables = dict(zip(secure, pool.map(mok.enrolled_variables, secure.values(), works), strict=True))
         futures = {(cell.row, cell.column): pool.submit(_seconds, cell, variables, str(baked)) for cell in cells}
         for cell in cells:
             try:
