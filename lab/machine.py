@@ -120,12 +120,12 @@ class Machine:
         while True:
             try:
                 self._monitor.connect(str(self._socket))
+                self._replies.readline()
                 break
-            except (FileNotFoundError, ConnectionRefusedError):
-                if self._process.poll() is not None:
+            except OSError:  # it does not listen yet, or has ended
+                if self._ended:
                     raise self._error("did not start") from None
                 time.sleep(0.01)
-        self._replies.readline()
         self.monitor("qmp_capabilities")
 
     def monitor(self, command: str, **arguments: object) -> None:

@@ -101,6 +101,7 @@ with concurrent.futures.ThreadPoolExecutor(100) as pool:
 """
 
 
+@pytest.mark.thorough("uefi")
 def test_example_server(lan: Lan, firmware: Firmware, tmp_path: Path) -> None:
     """The page's server, and QEMU that mounts from it by URL."""
     lan.segment()

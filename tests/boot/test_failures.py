@@ -89,7 +89,7 @@ def test_three_cards_each_with_its_own_trouble_on_one_screen(lan: Lan, boot: Boo
     ids=["unknown host", "refused", "silent host", "404", "tftp"],
 )
 @pytest.mark.thorough(
-    "uefi-x86_64-tftp", "bios-silent host", "uefi-x86_64-404", "uefi-x86_64-refused", "bios-unknown host"
+    "uefi-x86_64-tftp", "bios-silent host", "uefi-x86_64-404", "uefi-x86_64-refused", "uefi-x86_64-unknown host"
 )
 def test_server_not_there(lan: Lan, boot: Boot, url: str, words: str, short: str, seconds: float) -> None:
     lan.segment()
@@ -111,7 +111,13 @@ def test_server_not_there(lan: Lan, boot: Boot, url: str, words: str, short: str
     ],
 )
 @pytest.mark.thorough(
-    "bios-mute", "bios-stalls", "uefi-x86_64-stalls", "uefi-x86_64-status", "bios-empty", "uefi-x86_64-dies"
+    "bios-mute",
+    "bios-stalls",
+    "uefi-x86_64-stalls",
+    "uefi-x86_64-status",
+    "uefi-x86_64-dies",
+    "uefi-x86_64-mute",
+    "uefi-x86_64-empty",
 )
 def test_server_is_faulty(lan: Lan, boot: Boot, kind: str, words: str, short: str, seconds: float) -> None:
     lan.segment()
@@ -159,7 +165,9 @@ ENDS = {"plain exit": "exit", "exit 0": "exit 0", "exit 1": "exit 1", "no exit":
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-@pytest.mark.thorough("uefi-x86_64-plain exit", "uefi-x86_64-exit 0", "bios-exit 0", "bios-no exit", "bios-plain")
+@pytest.mark.thorough(
+    "uefi-x86_64-plain exit", "uefi-x86_64-exit 0", "bios-exit 0", "bios-no exit", "bios-plain", "uefi-x86_64-no exit"
+)
 def test_script_that_ends_hands_over_to_the_next_boot_device(lan: Lan, boot: Boot, tmp_path: Path, end: str) -> None:
     lan.segment()
     (lan.www / "boot").write_text(f"#!ipxe\necho here\n{end}\n")

@@ -36,6 +36,7 @@ def test_finds_its_menu_file(lan: Lan, boot: Boot, firmware: Firmware, host: str
 
 @pytest.mark.parametrize("firmware", [UEFI], ids=lambda firmware: firmware.name, indirect=True)
 @pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
+@pytest.mark.thorough("signed")
 def test_shim_starts_its_neighbour(lan: Lan, boot: Boot, signed: bool) -> None:
     """But iPXE says that it is as long as shim's buffer, and shim refuses a signature that is not at the end."""
     lan.segment(options=(OTHER,))

@@ -79,7 +79,7 @@ def test_enrolled_once_it_boots_from_every_url(
 
 @FIRMWARES
 @pytest.mark.parametrize("kind", [RSA, ECDSA], ids=["RSA", "ECDSA"])
-@pytest.mark.thorough("RSA", "ECDSA-uefi-arm64")
+@pytest.mark.thorough
 def test_https_wants_the_second_build_enrolled_for_ecdsa(
     firmware: Firmware, kind: trustme.KeyType, enrolled: Variables, lan: Lan, tmp_path: Path
 ) -> None:

@@ -187,6 +187,7 @@ class TestHttpsWithTheCaEnrolled:
         second_stage(boot("https://bty-server/boot"), nonce)
         assert {request[1] for request in lan.requests()} == {ipxe()[second]}
 
+    @pytest.mark.thorough
     def test_follows_a_redirect_from_http(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
         lan.segment()
         nonce = serve(lan.www)
@@ -202,7 +203,7 @@ class TestHttpsWithTheCaEnrolled:
         ids=["RSA-expired", "ECDSA-expired", "RSA-another name", "ECDSA-another name"],
         indirect=["ca"],
     )
-    @pytest.mark.thorough("RSA-another name", "ECDSA-expired")
+    @pytest.mark.thorough("RSA-another name", "ECDSA-expired", "RSA-expired")
     def test_refuses(self, lan: Lan, boot: Boot, ca: trustme.CA, fault: str, request: pytest.FixtureRequest) -> None:
         lan.segment()
         serve(lan.www)
@@ -326,6 +327,7 @@ def assert_blames_the_certificate(booted: Machine) -> None:
 
 
 @with_rsa
+@pytest.mark.thorough("bios")
 def test_https_of_an_unknown_ca_is_refused(lan: Lan, boot: Boot, ca: trustme.CA) -> None:
     lan.segment()
     serve(lan.www)

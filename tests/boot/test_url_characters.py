@@ -18,7 +18,7 @@ def urls() -> list[str]:
     return [f"{SERVER}/{word}" for char in PRINTABLE for word in (f"{char}a{char}b{char}", f"x?{char}a{char}b{char}")]
 
 
-@pytest.mark.thorough("uefi")
+@pytest.mark.thorough
 def test_every_character(lan: Lan, boot: Boot) -> None:
     """One machine runs the scripts of all these URLs, one after the other: its server's script chains to them."""
     lan.segment(ipv6="slaac")

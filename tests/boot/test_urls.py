@@ -120,7 +120,7 @@ def test_iscsi_target_of_any_name(lan: Lan, boot: Boot, tmp_path: Path, target: 
 
 
 @pytest.mark.parametrize("url", ["${filename}", "${net0/filename}?mac=${mac}", "${root-path}"])
-@pytest.mark.thorough("bios", "uefi-x86_64-${net0")
+@pytest.mark.thorough("bios", "uefi-x86_64-${net0", "uefi-x86_64-${root")
 def test_url_that_dhcp_gives(lan: Lan, boot: Boot, tmp_path: Path, url: str) -> None:
     nonce = secrets.token_hex(8)
     named = ("--dhcp-boot=http://bty-server/given", f"--dhcp-option=option:root-path,iscsi:bty-server:::1:{IQN}")

@@ -60,6 +60,7 @@ def runner(place: Path, there: list[str]) -> Callable[..., subprocess.CompletedP
     return run
 
 
+@pytest.mark.thorough
 def test_everything_works_when_the_suite_has_moved_on(moved_on: tuple[Path, list[str]]) -> None:
     """make iso and the tests do, and say so; make release refuses."""
     place, there = moved_on

@@ -117,7 +117,7 @@ def answer(browser: Chrome, url: str) -> object:
     )
 
 
-@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(url=URLS)
 def test_says_what_the_command_says(browser: Chrome, url: str) -> None:
     assert answer(browser, url) == expected(url)
