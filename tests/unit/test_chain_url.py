@@ -45,6 +45,7 @@ REFUSED = {
     "https//h/p": "no scheme at character 1 of the URL: did you mean https://h/p?",
     "user:secret@h:80/x": "no scheme at character 1 of the URL: did you mean http://h:80/x?",
     "gopher://h/x": f'unknown scheme "gopher" at character 1 of the URL: use one of {_NAMES}',
+    "hxtx://h/x": f'unknown scheme "hxtx" at character 1 of the URL: use one of {_NAMES}',
     "sftp://h/x": f'unknown scheme "sftp" at character 1 of the URL: use one of {_NAMES}',
     "htpp://h/x": 'unknown scheme "htpp" at character 1 of the URL: did you mean http://h/x?',
     "HTTTP://u:secret@h/x": "unknown scheme at character 1 of the URL: did you mean http://h/x?",

@@ -46,7 +46,7 @@ def test_writes_the_image_and_says_what_it_is(tmp_path: Path) -> None:
     written = (tmp_path / "boots-from.iso").read_bytes()
     assert written == boots_from.bake(URL)
     assert names(tmp_path) == ["boots-from.iso"]
-    assert f"{len(written):,} bytes" in result.stdout
+    assert f"{len(written) / 1e6:.1f} MB ({len(written):,} bytes)" in result.stdout
     assert sha256(written).hexdigest() in result.stdout
     for words in ("x86 BIOS", "ARM64", "sudo dd if=boots-from.iso", "virtual CD-ROM", "/EFI/BOOT/autoexec.ipxe"):
         assert words in result.stdout
@@ -233,6 +233,51 @@ def test_read_only_directory(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (2, "boots-from.iso\n")
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EDQUOT, "Quota"), "quota; your quota is used up; free some space, or run this elsewhere"),
+        (OSError(errno.EACCES, "Denied"), "denied; run this in a directory where you may write"),
+        (OSError(errno.EPERM, "Denied"), "denied; run this in a directory where you may write"),
+        (OSError(errno.EIO, "Broken"), "broken; run this in another directory"),
+        (TimeoutError(), "timeouterror; run this in another directory"),
+    ],
+)
+def test_file_that_cant_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError, said: str
+) -> None:
+    def failing(*_: object) -> int:
+        raise error
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "open", failing)
+    assert cli.main([URL]) == 2
+    assert capsys.readouterr().err == f"boots-from: can't write boots-from.iso in this directory: {said}\n"
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "status", "said"),
+    [("_write", 2, "interrupted"), ("_summary", 0, "interrupted: boots-from.iso is written")],
+)
+def test_interrupted_before_and_after_writing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    where: str,
+    status: int,
+    said: str,
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, where, interrupted)
+    assert cli.main([URL]) == status
+    assert capsys.readouterr().err == f"boots-from: {said}\n"
+    assert names(tmp_path) == ([] if status else ["boots-from.iso"])
+
+
 _INT, _TERM, _HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
@@ -346,11 +391,17 @@ def test_missing_template_says_what_to_do(tmp_path: Path) -> None:
         (("--output", "x"), f"no such option: there are --help and --version; {cli.USAGE}"),
         (("http://h/x", "-v"), f"no such option: there are --help and --version; {cli.USAGE}"),
         (("help",), "help is no URL: run boots-from --help"),
+        (("version",), "version is no URL: run boots-from --version"),
     ],
 )
 def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     assert_refused(command(*arguments, cwd=tmp_path), re.escape(f"boots-from: {message}"))
     assert names(tmp_path) == []
+
+
+def test_url_behind_two_dashes(tmp_path: Path) -> None:
+    assert command("--", URL, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
 def test_version_names_the_firmware_and_the_template(tmp_path: Path) -> None:
@@ -373,6 +424,10 @@ def test_help_holds_the_table(tmp_path: Path) -> None:
     result = command("--help", cwd=tmp_path)
     assert result.returncode == 0
     assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "\n\nURLs:\n  http://" in result.stdout
+    assert result.stdout.endswith("\n\niPXE settings such as ${net0/mac} and ${uuid} are filled in at boot.\n")
+    for words in (("-h",), ("--help", "me")):
+        assert command(*words, cwd=tmp_path).stdout == result.stdout
     for scheme in SCHEMES:
         assert scheme.form in result.stdout
         assert scheme.lacks in result.stdout
