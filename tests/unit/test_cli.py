@@ -278,6 +278,18 @@ def test_interrupted_before_and_after_writing(
     assert names(tmp_path) == ([] if status else ["boots-from.iso"])
 
 
+def test_terminated_while_the_disk_is_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "boots-from.iso").write_bytes(OLD)
+    monkeypatch.setattr(os, "fsync", lambda _: signal.raise_signal(signal.SIGTERM))
+    assert cli.main([URL]) == 2
+    assert capsys.readouterr().err == "boots-from: ended by SIGTERM: boots-from.iso is as it was before\n"
+    assert (tmp_path / "boots-from.iso").read_bytes() == OLD
+    assert names(tmp_path) == ["boots-from.iso"]
+
+
 _INT, _TERM, _HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
@@ -418,6 +430,7 @@ def test_version_names_the_firmware_and_the_template(tmp_path: Path) -> None:
         rows = "".join(lines[first + 1 : first + 3])
         assert (rows, bytes.fromhex(rows).hex()) == (rows.upper(), digits)
     assert lines[21:] == [f"template SHA-256 {sha256(template).hexdigest()}"]
+    assert command("--version", "please", cwd=tmp_path).stdout == result.stdout
 
 
 def test_help_holds_the_table(tmp_path: Path) -> None:
