@@ -21,8 +21,6 @@ from lab.lan import Lan
 from lab.machine import ipxe
 from template import archive
 from template.checkout import BUILD, CHECKOUT
-from tests.boot.conftest import lan as lan
-from tests.boot.conftest import servers as servers
 
 LOCK = CHECKOUT / "requirements" / "redfish.txt"
 PACKAGES = (
@@ -139,7 +137,6 @@ class Bmc:
         self.virsh("destroy", "node", check=False)
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("firmware", FIRMWARE)
 def test_inserts_by_url_boots_once_and_ejects(firmware: str, debian: Path, lan: Lan) -> None:
     lan.segment()
