@@ -85,6 +85,7 @@ def test_boots_without_a_key_once_it_is_mended(lan: Lan, boot: Boot, fault: str)
 
 
 @pytest.mark.thorough
+@pytest.mark.timeout(480)
 def test_server_starts_three_minutes_after_the_machine(lan: Lan, boot: Boot) -> None:
     lan.segment()
     booted = boot(URL)
