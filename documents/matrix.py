@@ -65,12 +65,14 @@ def _http_boot(image: Path, work: Path, server: BootServer) -> list[str]:
     """Give the machine a boot variable with the image's URL: its firmware fetches that itself."""
     server.files["/boots-from.iso"] = image.read_bytes()
     (variables,) = work.glob("*VARS*")
+    words = ["--set-boot-uri", f"http://{HOST}:{server.port}/boots-from.iso"]
     if not variables.read_bytes().strip(b"\0"):
-        # For ARM64 it is zeros, which the firmware formats at its first boot: this one is formatted.
+        # For ARM64 it is zeros, which the firmware formats at its first boot. This one is formatted; without a
+        # platform key Secure Boot is off.
         shutil.copyfile(ARM64_SECURE.pflash[1], variables)
-    url = f"http://{HOST}:{server.port}/boots-from.iso"
+        words += ["--delete", "PK"]
     program = Path(sys.executable).with_name("virt-fw-vars")
-    subprocess.run([program, "--inplace", variables, "--set-boot-uri", url], check=True, capture_output=True)
+    subprocess.run([program, "--inplace", variables, *words], check=True, capture_output=True)
     return []
 
 
