@@ -38,6 +38,9 @@ class Cell:
 
 
 _MEDIA = {"USB CD": media.XHCI_CD, "USB stick": media.XHCI_STICK, "NVMe disk": media.NVME_DISK}
+# U-Boot for x86-64 is built without xHCI.
+_USB_2 = {**_MEDIA, "USB CD": media.EHCI_CD, "USB stick": media.EHCI_STICK}
+_E1000 = ("-netdev", "user,id=lan0", "-device", "e1000,netdev=lan0,romfile=")  # which every U-Boot drives
 _U_BOOT_CD = "it counts the ESP of a CD in the CD's sectors of 2,048 bytes, and the FAT file system in its own of 512"
 
 
@@ -76,9 +79,10 @@ def _newest(iso: Path) -> Iterator[Cell]:
         "U-Boot, x86-64": u_boot(BIOS_PC, "-bios", str(boot / "qemu-x86_64/u-boot.rom")),
     }
     for row, firmware in rows.items():
-        for column, medium in _MEDIA.items():
-            why_not = _U_BOOT_CD if row.startswith("U-Boot") and "CD" in column else ""
-            yield Cell(row, column, firmware, medium.arguments(iso), why_not=why_not)
+        is_u_boot = row.startswith("U-Boot")
+        for column, medium in (_USB_2 if row == "U-Boot, x86-64" else _MEDIA).items():
+            why_not = _U_BOOT_CD if is_u_boot and "CD" in column else ""
+            yield Cell(row, column, firmware, medium.arguments(iso), _E1000 if is_u_boot else USER_NETWORK, why_not)
 
 
 # QEMU's models of network cards that are no cards of a machine: a switch, and InfiniBand's other half.
