@@ -36,7 +36,7 @@ help:
 	@echo "make firmware   boot newer firmware and every network card; writes docs/firmware.md"
 	@echo "make layout     the tables of docs/layout.md, from the image"
 	@echo "make lint       ruff and mypy"
-	@echo "make unit       the quick tests: a minute"
+	@echo "make unit       the quick tests: two minutes"
 	@echo "make boot       the tests that boot machines"
 	@echo "make bench      how long, how large, against what"
 	@echo "make web        the page that bakes in a browser: ./dist/boots-from.html"
@@ -118,7 +118,7 @@ screens: machines
 	$(PYTHON) -m documents.screens
 
 unit: machines
-	$(PYTEST) tests/unit tests/template tests/release tests/web
+	$(PYTEST) -m "not thorough" tests/unit tests/template tests/release tests/web
 
 boot: machines
 	$(PYTEST) tests/boot

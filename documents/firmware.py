@@ -41,6 +41,7 @@ _MEDIA = {"USB CD": media.XHCI_CD, "USB stick": media.XHCI_STICK, "NVMe disk": m
 # U-Boot for x86-64 is built without xHCI.
 _USB_2 = {**_MEDIA, "USB CD": media.EHCI_CD, "USB stick": media.EHCI_STICK}
 _E1000 = ("-netdev", "user,id=lan0", "-device", "e1000,netdev=lan0,romfile=")  # which every U-Boot drives
+_U_BOOT_TARGETS = "USB is not among its boot_targets, as Debian builds it"
 _U_BOOT_CD = "it counts the ESP of a CD in the CD's sectors of 2,048 bytes, and the FAT file system in its own of 512"
 
 
@@ -82,6 +83,8 @@ def _newest(iso: Path) -> Iterator[Cell]:
         is_u_boot = row.startswith("U-Boot")
         for column, medium in (_USB_2 if row == "U-Boot, x86-64" else _MEDIA).items():
             why_not = _U_BOOT_CD if is_u_boot and "CD" in column else ""
+            if (row, column) == ("U-Boot, RISC-V 64", "USB stick"):
+                why_not = _U_BOOT_TARGETS
             yield Cell(row, column, firmware, medium.arguments(iso), _E1000 if is_u_boot else USER_NETWORK, why_not)
 
 
@@ -104,8 +107,10 @@ def _cards(iso: Path) -> Iterator[Cell]:
             yield Cell(model, column, firmware, media.IDE_CD.arguments(iso), network, why_not)
 
 
+_NO_DRIVER = "this build of iPXE has no driver for it, and the firmware drives none"
 WHY_NO_CARD = {
     ("tulip", "UEFI"): _HANGS,
+    **{(model, column): _NO_DRIVER for model in ("ne2k_isa", "usb-net") for column in ("BIOS", "UEFI")},
 }
 
 
@@ -124,10 +129,13 @@ def _slow(iso: Path) -> Iterator[Cell]:
             yield Cell(row, column, replace(firmware, seconds=300), arguments)
 
 
-_NOT_SEEN = (
-    "the MBR is no protective one, so UEFI takes the stick's El Torito and not its GPT, and shows the loader no ESP: "
-    "let the firmware itself boot the stick"
-)
+_NO_LOADER = {
+    "GRUB": (
+        "GRUB starts shim as a file of the whole drive, where the firmware sees no file system, and so shim does not "
+        "find iPXE: let the firmware itself boot the image"
+    ),
+    "rEFInd": "of the image rEFInd lists MokManager alone: let the firmware itself boot it",
+}
 
 
 def _loaders(iso: Path) -> Iterator[Cell]:
@@ -136,8 +144,7 @@ def _loaders(iso: Path) -> Iterator[Cell]:
     grub: dict[str, Path | str] = {
         "EFI/BOOT/BOOTX64.EFI": root / "usr/lib/grub/x86_64-efi/monolithic/grubx64.efi",
         "EFI/debian/grub.cfg": (
-            "search --no-floppy --set=image --file /EFI/BOOT/autoexec.ipxe\n"
-            "chainloader ($image)/EFI/BOOT/BOOTX64.EFI\nboot\n"
+            "search --no-floppy --set=image --label BOOTS-FROM\nchainloader ($image)/EFI/BOOT/BOOTX64.EFI\nboot\n"
         ),
     }
     refind: dict[str, Path | str] = {
@@ -150,8 +157,7 @@ def _loaders(iso: Path) -> Iterator[Cell]:
         for column, medium in (("CD", media.AHCI_CD), ("USB stick", media.XHCI_STICK)):
             image = [word.replace("bootindex=0", "bootindex=1") for word in medium.arguments(iso)]
             loader = [word.replace("=boot", "=loader") for word in media.VIRTIO_DISK.arguments(disk)]
-            why_not = _NOT_SEEN if column == "USB stick" else ""
-            yield Cell(row, column, UEFI, [*loader, *image], why_not=why_not)
+            yield Cell(row, column, UEFI, [*loader, *image], why_not=_NO_LOADER[row])
 
 
 def _fat(disk: Path, files: dict[str, Path | str]) -> None:
@@ -183,7 +189,7 @@ def _seconds(cell: Cell, variables: dict[str, Path], baked: str) -> float | None
         iso.write_bytes(boots_from.bake(f"http://{HOST}:{server.port}/boot"))
         medium = [word.replace(baked, str(iso)) for word in cell.medium]
         log = re.sub(r"\W+", "-", f"firmware-{cell.row}-{cell.column}")
-        firmware = replace(cell.firmware, seconds=60) if cell.why_not else cell.firmware
+        firmware = replace(cell.firmware, seconds=30) if cell.why_not else cell.firmware
         try:
             seconds = matrix.boot(firmware, medium, server, "/boot", work, log, cell.network)
         except BootError:
@@ -242,6 +248,15 @@ A BMC's virtual media over a slow link. BIOS reads 0.6 MB of the image, UEFI 2.4
 """
 
 
+def _page(tables: dict[str, list[Cell]], results: dict[tuple[str, str], float | None]) -> str:
+    """Return docs/firmware.md."""
+    reasons: list[str] = []
+    texts = {title: _table(table, results, reasons) for title, table in tables.items()}
+    notes = "\n".join(f"{number}. {reason[0].upper()}{reason[1:]}." for number, reason in enumerate(reasons, 1))
+    versions = ", ".join(debs.versions(debs.unpack(debs.NEWEST)))
+    return _PAGE.format(**texts, reasons=notes, versions=versions)
+
+
 def main() -> int:
     """Boot all and write the page; return 1, and leave the page, if a cell is not what it should be."""
     wanted = sys.argv[1:]
@@ -264,11 +279,7 @@ def main() -> int:
                 print(error, file=sys.stderr)
                 failed = True
     if not failed and not wanted:
-        reasons: list[str] = []
-        texts = {title: _table(table, results, reasons) for title, table in tables.items()}
-        notes = "\n".join(f"{number}. {reason[0].upper()}{reason[1:]}." for number, reason in enumerate(reasons, 1))
-        versions = ", ".join(debs.versions(debs.unpack(debs.NEWEST)))
-        PAGE.write_text(_PAGE.format(**texts, reasons=notes, versions=versions))
+        PAGE.write_text(_page(tables, results))
     return int(failed)
 
 

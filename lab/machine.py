@@ -31,7 +31,7 @@ AGAIN = "Trying again in 30 s; a key opens iPXE's shell."  # the last line of ea
 GIVEN_UP = re.compile(
     r"No bootable device|No bootable option or device was found|Failed to load ldlinux\.c32|Could not find kernel image"
     r"|isolinux\.bin missing or corrupt|Image checksum error|Boot failed: not a bootable disk|UEFI Interactive Shell"
-    r"|>>Start PXE|could (?:not|NOT) boot|server sent FAILED|Security Violation"
+    r"|>>Start PXE|could (?:not|NOT) boot|NO NETWORK CARD FOUND|server sent FAILED|Security Violation"
     r"|Synchronous Exception|X64 Exception"
 )
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>A-Z])|[\x00\x08\x0f]")
