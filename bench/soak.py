@@ -56,7 +56,7 @@ def tries(firmware: Firmware, fault: str, count: int) -> list[float]:
                 ends = [booted.wait_for(machine.BANNER, firmware.seconds)]
                 for number in range(1, count + 1):
                     ends.append(booted.wait_for(f"Try {number}. ", 90, may_fail=True))
-                (lan.www / "boot").write_text("#!ipxe\necho the server's script runs\nsleep 600\n")
+                (lan.www / "boot").write_text(SCRIPT)
                 if fault == "no DHCP":
                     lan.dhcp(0)
                 booted.wait_for("the server's script runs", 90, may_fail=True)

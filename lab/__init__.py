@@ -8,6 +8,6 @@
 
 firmware.py and media.py say which machines there are, and what they get the image as; machine.py runs one; lan.py has
 the servers of a LAN, trunk.py a VLAN's port, server.py a server for a machine without a LAN. mok.py drives MokManager,
-browser.py a browser. debs.py unpacks what is not installed, as the TOML files say; pypi.py
-does so with what a lock says; namespaces.py makes room for a LAN.
+browser.py a browser. debs.py unpacks what is not installed, as the TOML files say, and pypi.py installs what a lock
+says, each once (once.py); namespaces.py makes room for a LAN.
 """

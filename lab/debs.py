@@ -3,12 +3,11 @@
 What is unpacked brings its libraries along, down to libc, so that it is the same on every host.
 """
 
-import fcntl
-import shutil
 from pathlib import Path
 
+from lab import once
 from template import archive
-from template.checkout import CACHE, CHECKOUT
+from template.checkout import CACHE
 
 _HERE = Path(__file__).parent
 FAI = _HERE / "fai.toml"
@@ -33,19 +32,14 @@ def unpack(pins: Path) -> Path:
     Raises:
         BuildError: it can't be had.
     """
-    root = CHECKOUT / "build" / pins.stem
-    stamp = root / pins.name
-    root.parent.mkdir(exist_ok=True)
-    with root.with_suffix(".lock").open("w") as held:  # the first of several workers does it
-        fcntl.flock(held, fcntl.LOCK_EX)
-        if not (stamp.exists() and stamp.read_bytes() == pins.read_bytes() and (root / _VERSIONS).exists()):
-            shutil.rmtree(root, ignore_errors=True)
-            packages = archive.fetch(archive.load_pins(pins), CACHE)
-            for package in packages:
-                archive.unpack(package, root)
-            (root / _VERSIONS).write_text("".join(f"{package.name} {package.version}\n" for package in packages))
-            shutil.copyfile(pins, stamp)
-    return root
+
+    def make(root: Path) -> None:
+        packages = archive.fetch(archive.load_pins(pins), CACHE)
+        for package in packages:
+            archive.unpack(package, root)
+        (root / _VERSIONS).write_text("".join(f"{package.name} {package.version}\n" for package in packages))
+
+    return once.made(pins.stem, pins.read_text(), make)
 
 
 def program(root: Path, path: str) -> list[str]:

@@ -20,9 +20,9 @@ import pyte
 
 from boots_from import image
 from lab.firmware import Firmware
-from template.checkout import CHECKOUT
+from template.checkout import BUILD
 
-LOGS = CHECKOUT / "build" / "boot-logs"
+LOGS = BUILD / "boot-logs"
 WIDTH, HEIGHT = 80, 25  # of the screen that everything has to fit on
 BANNER = "Open Source Network Boot Firmware"  # iPXE's
 AGAIN = "Trying again in 30 s; a key opens iPXE's shell."  # the last line of each diagnosis

@@ -8,4 +8,3 @@ TEMPLATE = CHECKOUT / "src" / "boots_from" / "template.iso"
 BUILD = CHECKOUT / "build"  # what is fetched and unpacked
 CACHE = BUILD / "packages"
 DIST = CHECKOUT / "dist"  # what is made to be given away
-DOCS = CHECKOUT / "docs"

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import FrameType
 from typing import TextIO
 
@@ -147,7 +147,7 @@ def _version() -> str:
         path, sha256, what = line.split(maxsplit=2)
         lines.append(f"Secure Boot, {what}: enroll {path}; MokManager shows SHA256 hash")
         lines += [f"  {row}" for row in image.mok_rows(sha256)]
-    return "\n".join([*lines, f"template SHA-256 {_sha256([template])}", ""])
+    return "\n".join([*lines, f"template SHA-256 {image.sha256([template])}", ""])
 
 
 def _bake(url: str) -> None:
@@ -160,7 +160,7 @@ def _bake(url: str) -> None:
         _warn(f"warning: {warning}")
     digests: list[str] = []
     # While the disk is at work: it takes as long as the writing.
-    hashing = threading.Thread(target=lambda: digests.append(_sha256(baked)))
+    hashing = threading.Thread(target=lambda: digests.append(image.sha256(baked)))
     written = False
     try:
         # Signals are only noted, and looked at between two chunks: an exception out of a second signal's handler
@@ -193,15 +193,6 @@ def _summary(parsed: ChainUrl, size: int, sha256: str, secret: bool) -> str:
     if secret:
         lines.append("Secret     it holds the URL's user name and password: only you may read it")
     return "\n".join([*lines, BOOTS_ON])
-
-
-def _sha256(pieces: Iterable[bytes | memoryview]) -> str:
-    import hashlib
-
-    digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 def _write(baked: list[bytes | memoryview], mode: int, caught: list[int]) -> None:

@@ -7,7 +7,7 @@ matter which file system holds them.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from boots_from import boot_script, chain_url, messages, packaged
 from boots_from.errors import TemplateError, UrlError
@@ -88,13 +88,8 @@ class Image:
     @property
     def sha256(self) -> str:
         """The whole image's SHA-256, in hexadecimal; computed when it is first asked for."""
-        import hashlib  # 2 ms of the command's start, which loads it later
-
         if not self._sha256:
-            digest = hashlib.sha256()
-            for piece in self._pieces:
-                digest.update(piece)
-            self._sha256 = digest.hexdigest()
+            self._sha256 = sha256(self._pieces)
         return self._sha256
 
     def _views(self, start: int, size: int | None) -> list[memoryview]:
@@ -202,6 +197,16 @@ def _with_slots(parts: list[memoryview], script: bytes) -> list[bytes | memoryvi
     for part in parts[1:]:
         pieces += [padded, part]
     return pieces
+
+
+def sha256(pieces: Iterable[bytes | memoryview]) -> str:
+    """Return the SHA-256, in hexadecimal, of what consists of these pieces."""
+    import hashlib  # 2 ms of the command's start, which needs it later
+
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def fill(template: bytes, script: bytes) -> bytes:

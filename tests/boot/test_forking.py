@@ -27,6 +27,13 @@ def lines(what: str) -> str:
     return re.sub("^  ", "", str(found), flags=re.MULTILINE)
 
 
+def serve(lan: Lan, says: str) -> None:
+    """Serve a script, at /boot of a LAN with one card, that says something."""
+    lan.segment()
+    (lan.www / "boot").write_text(f"#!ipxe\necho {says}\nsleep 600\n")
+    lan.http()
+
+
 def test_static_address_and_a_menu(lan: Lan, tmp_path: Path) -> None:
     """On a LAN without DHCP; the menu is answered by its time-out."""
     fork = Fork(tmp_path / "fork")
@@ -68,9 +75,7 @@ def test_file_of_ones_own(lan: Lan, tmp_path: Path) -> None:
     fork.put("own/ipxe.lkrn", (archive.unpack(package, tmp_path) / replaces).read_bytes())
     table = f'[[own]]\nfile = "own/ipxe.lkrn"\nreplaces = "{replaces}"\nlicence = "GPL-2.0-or-later"\n'
     fork.add("template/firmware.toml", table)
-    lan.segment()
-    (lan.www / "boot").write_text("#!ipxe\necho Hello from ${version}\nsleep 600\n")
-    lan.http()
+    serve(lan, "Hello from ${version}")
     with lan.machine_with(BIOS, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-own") as machine:
         machine.wait_for(f"Hello from {package.version}", BIOS.seconds)
     assert [agent for _, agent, _, _ in lan.requests()] == [f"iPXE/{package.version}"]
@@ -81,9 +86,7 @@ def test_script_that_is_longer(lan: Lan, tmp_path: Path) -> None:
     fork = Fork(tmp_path / "fork")
     fork.edit("src/boots_from/image.py", ("SLOT_SIZE = 8192", "SLOT_SIZE = 16384"))
     fork.edit(SCRIPT, (":try\n", "set more and more of it\n" * 400 + ":try\n"))
-    lan.segment()
-    (lan.www / "boot").write_text("#!ipxe\necho Hello, ${more}\nsleep 600\n")
-    lan.http()
+    serve(lan, "Hello, ${more}")
     with lan.machine_with(BIOS, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-longer") as machine:
         machine.wait_for("Hello, and more of it", BIOS.seconds)
 
@@ -92,9 +95,7 @@ def test_script_that_is_longer(lan: Lan, tmp_path: Path) -> None:
 def test_no_secure_boot(lan: Lan, tmp_path: Path) -> None:
     fork = Fork(tmp_path / "fork")
     leave_out_secure_boot(fork)
-    lan.segment()
-    (lan.www / "boot").write_text("#!ipxe\necho Hello from the server\nsleep 600\n")
-    lan.http()
+    serve(lan, "Hello from the server")
     with lan.machine_with(UEFI, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-no-secure-boot") as machine:
         machine.wait_for("Hello from the server", UEFI.seconds)
 
@@ -119,8 +120,6 @@ def test_file_that_is_signed_with_a_key_that_the_machine_trusts(lan: Lan, tmp_pa
     program = Path(sys.executable).with_name("virt-fw-vars")
     words = ["--input", variables, "--output", lan.work / variables.name, "--add-db", str(uuid.uuid4()), certificate]
     subprocess.run([program, *map(str, words)], check=True, capture_output=True)
-    lan.segment()
-    (lan.www / "boot").write_text("#!ipxe\necho Hello from the server\nsleep 600\n")
-    lan.http()
+    serve(lan, "Hello from the server")
     with lan.machine_with(UEFI_SECURE, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-signed") as machine:
         machine.wait_for("Hello from the server", UEFI_SECURE.seconds)

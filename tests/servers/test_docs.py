@@ -2,7 +2,7 @@
 
 import pytest
 
-from template.checkout import DOCS
+from template.checkout import CHECKOUT
 from tests.servers import test_bty, test_cobbler, test_installer
 
 LINES = [test_bty.NGINX, test_cobbler.CURE, *test_installer.SCRIPT.splitlines()]
@@ -11,4 +11,4 @@ PATHS = [url.partition("bty-server")[2] + "'" for url in (test_bty.URL, test_cob
 
 @pytest.mark.parametrize("text", [*(f"    {line}\n" for line in LINES), *PATHS])
 def test_page_has_what_was_run(text: str) -> None:
-    assert text in (DOCS / "servers.md").read_text()
+    assert text in (CHECKOUT / "docs" / "servers.md").read_text()

@@ -3,10 +3,8 @@
 Both run in a Debian of their own below the build directory, so the host has no libvirt and no service more.
 """
 
-import fcntl
 import json
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -17,10 +15,11 @@ from typing import Any
 import pytest
 
 import boots_from
+from lab import once
 from lab.lan import Lan
 from lab.machine import ipxe
 from template import archive
-from template.checkout import BUILD, CHECKOUT
+from template.checkout import CHECKOUT
 
 LOCK = CHECKOUT / "requirements" / "redfish.txt"
 PACKAGES = (
@@ -60,26 +59,20 @@ DOMAIN = """\
 @pytest.fixture(scope="session")
 def debian() -> Path:
     """Return where a Debian with libvirt and sushy-tools lies; it is made once."""
-    root = BUILD / "redfish"
-    stamp = root / "made-from"
-    made_from = PACKAGES + LOCK.read_text()
-    BUILD.mkdir(exist_ok=True)
-    with root.with_suffix(".lock").open("w") as held:  # the first of several workers does it
-        fcntl.flock(held, fcntl.LOCK_EX)
-        if not (stamp.exists() and stamp.read_text() == made_from):
-            shutil.rmtree(root, ignore_errors=True)
-            words = ["--variant=minbase", f"--include={PACKAGES}", "trixie", str(root), archive.host_mirror()]
-            subprocess.run(["mmdebstrap", *words], check=True, capture_output=True)
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", *PYTHON]
-            subprocess.run([*pip, f"--target={root}/opt/redfish", f"--requirement={LOCK}"], check=True)
-            (root / "etc/libvirt/qemu.conf").write_text(
-                'user = "root"\ngroup = "root"\nsecurity_driver = "none"\nremember_owner = 0\n'
-                'cgroup_controllers = []\nnamespaces = []\nstdio_handler = "file"\n'
-            )
-            (root / "etc/libvirt/libvirtd.conf").write_text('auth_unix_rw = "none"\nauth_unix_ro = "none"\n')
-            (root / "etc/hosts").write_text("127.0.0.1 localhost\n10.0.0.1 bty-server\n")
-            stamp.write_text(made_from)
-    return root
+
+    def make(root: Path) -> None:
+        words = ["--variant=minbase", f"--include={PACKAGES}", "trixie", str(root), archive.host_mirror()]
+        subprocess.run(["mmdebstrap", *words], check=True, capture_output=True)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", *PYTHON]
+        subprocess.run([*pip, f"--target={root}/opt/redfish", f"--requirement={LOCK}"], check=True)
+        (root / "etc/libvirt/qemu.conf").write_text(
+            'user = "root"\ngroup = "root"\nsecurity_driver = "none"\nremember_owner = 0\n'
+            'cgroup_controllers = []\nnamespaces = []\nstdio_handler = "file"\n'
+        )
+        (root / "etc/libvirt/libvirtd.conf").write_text('auth_unix_rw = "none"\nauth_unix_ro = "none"\n')
+        (root / "etc/hosts").write_text("127.0.0.1 localhost\n10.0.0.1 bty-server\n")
+
+    return once.made("redfish", PACKAGES + LOCK.read_text(), make)
 
 
 class Bmc:
