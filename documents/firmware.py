@@ -209,9 +209,7 @@ def _table(cells: list[Cell], results: dict[tuple[str, str], float | None], reas
         words = []
         for cell in (cell for cell in cells if cell.row == row):
             seconds = results[cell.row, cell.column]
-            if seconds is None and cell.why_not not in reasons:
-                reasons.append(cell.why_not)
-            words.append(f"no ({reasons.index(cell.why_not) + 1})" if seconds is None else f"{seconds:.1f}")
+            words.append(matrix.no(cell.why_not, reasons) if seconds is None else f"{seconds:.1f}")
         lines.append(f"| {row} | {' | '.join(words)} |")
     return "\n".join(lines)
 
@@ -252,9 +250,8 @@ def _page(tables: dict[str, list[Cell]], results: dict[tuple[str, str], float | 
     """Return docs/firmware.md."""
     reasons: list[str] = []
     texts = {title: _table(table, results, reasons) for title, table in tables.items()}
-    notes = "\n".join(f"{number}. {reason[0].upper()}{reason[1:]}." for number, reason in enumerate(reasons, 1))
     versions = ", ".join(debs.versions(debs.unpack(debs.NEWEST)))
-    return _PAGE.format(**texts, reasons=notes, versions=versions)
+    return _PAGE.format(**texts, reasons=matrix.notes(reasons), versions=versions)
 
 
 def main() -> int:

@@ -236,6 +236,18 @@ def _result(column: str, row: str, variables: dict[str, Path]) -> float | None:
     return seconds
 
 
+def no(reason: str, reasons: list[str]) -> str:
+    """Return what stands in the cell of what does not boot: its reason's number; a new one joins `reasons`."""
+    if reason not in reasons:
+        reasons.append(reason)
+    return f"no ({reasons.index(reason) + 1})"
+
+
+def notes(reasons: list[str]) -> str:
+    """Return the numbered reasons, a line each."""
+    return "\n".join(f"{number}. {reason[0].upper()}{reason[1:]}." for number, reason in enumerate(reasons, 1))
+
+
 def _page(results: dict[tuple[str, str], float | None]) -> str:
     """Return docs/matrix.md."""
     reasons: list[str] = []
@@ -248,22 +260,18 @@ def _page(results: dict[tuple[str, str], float | None]) -> str:
                 continue
             seconds = results[column, row]
             if seconds is None:
-                reason = WHY_NOT[column, row]
-                if reason not in reasons:
-                    reasons.append(reason)
-                cells.append(f"no ({reasons.index(reason) + 1})")
+                cells.append(no(WHY_NOT[column, row], reasons))
             else:
                 cells.append(f"{seconds:.1f}")
         lines.append(f"| {row} | {' | '.join(cells)} |")
     booted = sum(seconds is not None for seconds in results.values())
-    notes = "\n".join(f"{number}. {reason[0].upper()}{reason[1:]}." for number, reason in enumerate(reasons, 1))
     return _PAGE.format(
         booted=booted,
         all=len(results),
         heading=" | ".join(COLUMNS),
         rule=" | ".join("---:" for _ in COLUMNS),
         rows="\n".join(lines),
-        notes=notes,
+        notes=notes(reasons),
         machines=", ".join(_versions()),
     )
 
