@@ -17,6 +17,9 @@ export PATH := $(PATH):/usr/sbin:/sbin
 TEMPLATE := src/boots_from/template.iso
 OUTPUT := $(shell sed -n 's/^OUTPUT = "\(.*\)"$$/\1/p' src/boots_from/cli.py)
 PYTHON := .venv/bin/python
+# A lock holds all that is installed: pip is not to look for what a package asks for, since older ones (23.2, of Python 3.11)
+# take the newest there, where a package with an extra is asked for, and then miss its hash.
+LOCKED := .venv/bin/pip install --quiet --no-deps --require-hashes --requirement
 # Software emulation takes a core for each machine, but machines wait, too: one more test than cores.
 PYTEST := $(PYTHON) -m pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
 # Files of one's own in the template: docs/forking.md.
@@ -74,12 +77,12 @@ $(OWN):
 
 .venv/tools-installed: requirements/dev.txt $(TEMPLATE)
 	@echo "Python tools for tests and packages"
-	@.venv/bin/pip install --quiet --require-hashes --requirement $<
+	@$(LOCKED) $<
 	@touch $@
 
 .venv/release-tools: requirements/release.txt $(TEMPLATE)
 	@echo "Python tools for packages"
-	@.venv/bin/pip install --quiet --require-hashes --requirement $<
+	@$(LOCKED) $<
 	@touch $@
 
 machines: .venv/tools-installed
