@@ -223,6 +223,28 @@ class TestHttpsWithTheCaEnrolled:
         lan.http(lan.https(ca.issue_cert("bty-server")))
         boot("https://bty-server/boot").wait_for(f"{nonce} {lan.mac(2)} {lan.mac(2)}", SECONDS)
 
+    def test_card_on_which_the_second_build_fails(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
+        """It says why, waits its 30 s, and leaves the other cards to the first one."""
+        lan.segment()
+        lan.segment()
+        nonce = serve(lan.www)
+        lan.http(lan.https(ca.issue_cert("bty-server")) + "if ($server_addr = 10.0.0.1) { return 404; }")
+        booted = boot("https://bty-server/boot")
+        assert "not found (404)" in booted.shows_diagnosis(SECONDS)
+        booted.wait_for(nonce, SECONDS + 30, may_fail=True)
+        assert {request[3].rpartition(".")[0] for request in lan.requests()} == {"10.0.0", "10.0.1"}
+
+    @pytest.mark.thorough
+    def test_every_card_fails_one_by_the_second_build(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
+        lan.segment()
+        lan.segment(dhcp=False)
+        lan.http(lan.https(ca.issue_cert("bty-server")))
+        booted = boot("https://bty-server/boot")
+        while "net1" not in (screen := booted.shows_diagnosis(200, since=len(booted.console))):
+            assert "not found (404)" in screen
+        assert "failed with ECDSA, too: said above\n" in screen
+        assert "no answer to DHCP: look at VLAN and server\n" in screen
+
     @pytest.mark.parametrize("end", ["exit", "exit 1"])
     def test_script_that_ends_hands_over_to_the_next_boot_device(
         self, lan: Lan, boot: Boot, ca: trustme.CA, tmp_path: Path, end: str
