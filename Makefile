@@ -105,10 +105,10 @@ lint: .venv/tools-installed
 	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 test: lint machines
-	$(PYTEST) --durations 5 -m "not thorough" --cov --cov-report=term
+	$(PYTEST) --durations 5 -m "not thorough and not servers" --cov --cov-report=term
 
 test-all: lint machines
-	$(PYTEST) --durations 5
+	$(PYTEST) --durations 5 -m "not servers"
 
 servers: machines
 	@template/install-tools servers

@@ -43,9 +43,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the mark thorough("uefi") hold for those parameters alone whose id begins so."""
+    """Let the mark thorough("uefi"), or servers("uefi"), hold for those parameters alone whose id begins so."""
     for item in items:
-        for mark in [mark for mark in item.own_markers if mark.name == "thorough" and mark.args]:
+        for mark in [mark for mark in item.own_markers if mark.name in ("thorough", "servers") and mark.args]:
             if not str(getattr(item, "callspec").id).startswith(mark.args):  # noqa: B009
                 item.own_markers.remove(mark)
 

@@ -1,1 +1,1 @@
-"""Real boot servers, in the tests' LAN: `make servers` runs them, and `make test` does not."""
+"""Real boot servers, in the tests' LAN: `make servers` runs them all, and `make test` some."""

@@ -45,6 +45,7 @@ def bty(lan: Lan, card: int) -> Lan:
     return lan
 
 
+@pytest.mark.servers
 def test_new_machine_gets_the_live_environment(bty: Lan, boot: Boot, card: int) -> None:
     mac = bty.mac(card)
     booted = boot(URL)
@@ -56,6 +57,7 @@ def test_new_machine_gets_the_live_environment(bty: Lan, boot: Boot, card: int) 
     assert known["saw_flasher_boot"] == 1
 
 
+@pytest.mark.servers("one-card-uefi", "last")
 def test_prebaked_image_boots_the_local_disk_behind_one_line_of_nginx(
     bty: Lan, boot: Boot, card: int, tmp_path: Path
 ) -> None:

@@ -11,6 +11,8 @@ from tests.boot.conftest import Boot
 from tests.boot.test_local_disk import installed_disk
 from tests.servers import linux
 
+pytestmark = pytest.mark.servers
+
 URL = "http://bty-server/cblr/svc/op/ipxe/mac/${mac}"
 # What Cobbler's own cobbler.conf says for Apache.
 NGINX = """

@@ -40,6 +40,7 @@ def url(firmware: Firmware) -> str:
     return f"tftp://bty-server/fai/{'pxelinux.0' if firmware is BIOS else 'syslinux.efi'}"
 
 
+@pytest.mark.servers
 def test_machine_is_installed(fai: list[str], lan: Lan, boot: Boot, card: int, firmware: Firmware) -> None:
     mac = lan.mac(card)
     lan.run(*fai, "-I", "-P", "-k", "console=ttyS0", "-u", f"nfs://10.0.{card}.1/srv/fai/config", mac)
@@ -49,6 +50,7 @@ def test_machine_is_installed(fai: list[str], lan: Lan, boot: Boot, card: int, f
     booted.wait_for(f"BOOTIF=01-{mac.replace(':', '-')}", 30)
 
 
+@pytest.mark.servers("uefi", "bios-last")
 def test_installed_machine_boots_its_disk(
     fai: list[str], lan: Lan, boot: Boot, card: int, firmware: Firmware, tmp_path: Path
 ) -> None:
@@ -61,6 +63,7 @@ def test_installed_machine_boots_its_disk(
         assert "what the server sent FAILED" in booted.shows_diagnosis(60)
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("card", [0], indirect=True)
 @pytest.mark.parametrize("firmware", [BIOS], ids=lambda firmware: firmware.name, indirect=True)
 def test_its_own_pxelinux_stands_still(fai: list[str], lan: Lan, boot: Boot, card: int) -> None:

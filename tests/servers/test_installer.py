@@ -14,6 +14,7 @@ from tests.servers import linux
 SCRIPT = "#!ipxe\nkernel linux console=ttyS0\ninitrd initrd.gz\nboot\n"  # docs/servers.md has it
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("scheme", ["http", "tftp", "nfs"])
 def test_installer_starts(lan: Lan, boot: Boot, card: int, scheme: str) -> None:
     (lan.www / "debian.ipxe").write_text(SCRIPT)
@@ -31,6 +32,7 @@ def test_installer_starts(lan: Lan, boot: Boot, card: int, scheme: str) -> None:
     booted.wait_for("Select a language", 120)
 
 
+@pytest.mark.servers("bios", "uefi-x86_64-last")
 def test_its_own_boot_program_shows_its_menu(lan: Lan, boot: Boot, card: int, firmware: Firmware) -> None:
     """The tree as it lies in the package, by its own pxelinux or GRUB."""
     shutil.copytree(linux.INSTALLER, lan.www, symlinks=True, dirs_exist_ok=True)

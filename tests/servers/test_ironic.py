@@ -12,6 +12,8 @@ from lab.lan import Lan
 from tests.boot.conftest import Boot
 from tests.servers import linux
 
+pytestmark = pytest.mark.servers
+
 API = "http://127.0.0.1:6385/v1"
 CONFIG = """
 [DEFAULT]

@@ -38,6 +38,7 @@ def ltsp(lan: Lan, card: int) -> None:
         lan.run(*command, f"--base-dir={lan.work / 'ltsp'}", f"--tftp-dir={lan.www}", *applet)
 
 
+@pytest.mark.servers("one-card-uefi", "last")
 def test_menu_boots_its_default(ltsp: None, lan: Lan, boot: Boot, card: int) -> None:
     booted = boot(f"tftp://10.0.{card}.1/ltsp/ltsp.ipxe")
     booted.wait_for("Boot an image from the network in LTSP mode", 60)
@@ -48,6 +49,7 @@ def test_menu_boots_its_default(ltsp: None, lan: Lan, boot: Boot, card: int) -> 
     assert f"sent {lan.www}/ltsp/x86_64/vmlinuz to 10.0.{card}." in (lan.work / f"dnsmasq{card}.log").read_text()
 
 
+@pytest.mark.servers("one-card-uefi", "one-card-bios-d", "last")
 @pytest.mark.parametrize("key", ["x", "d"])
 def test_menu_boots_the_local_disk(
     ltsp: None, lan: Lan, boot: Boot, card: int, firmware: Firmware, key: str, tmp_path: Path

@@ -10,6 +10,8 @@ from lab.lan import Lan
 from tests.boot.conftest import Boot
 from tests.boot.test_local_disk import installed_disk
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture
 def pixie(lan: Lan, card: int) -> None:

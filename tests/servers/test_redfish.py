@@ -21,6 +21,8 @@ from lab.machine import ipxe
 from template import archive
 from template.checkout import CHECKOUT
 
+pytestmark = pytest.mark.servers
+
 LOCK = CHECKOUT / "requirements" / "redfish.txt"
 PACKAGES = (
     "curl,libvirt-clients,libvirt-daemon,libvirt-daemon-driver-qemu,libvirt-daemon-driver-storage,ovmf,"
