@@ -32,7 +32,7 @@ help:
 	@echo "                (where apt knows no Debian, as on Ubuntu: DEBIAN_MIRROR=http://MIRROR/debian)"
 	@echo "make test       install what the tests need, and run them, but for the slow combinations"
 	@echo "make test-all   the same, with the slow combinations too"
-	@echo "make servers    boot machines from real boot servers, fetched from Debian and PyPI"
+	@echo "make servers    boot machines from real boot servers, fetched from Debian, PyPI and npm"
 	@echo "make soak       boot sixty times in a row, and fail 480 times before it boots"
 	@echo "make screens    make the pictures in docs/screens again, from real boots"
 	@echo "make matrix     boot every machine from every medium; writes docs/matrix.md"

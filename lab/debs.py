@@ -10,6 +10,7 @@ from template import archive
 from template.checkout import CACHE
 
 _HERE = Path(__file__).parent
+COMPILER = _HERE / "compiler.toml"
 FAI = _HERE / "fai.toml"
 INSTALLER = _HERE / "installer.toml"  # Debian's
 LOADERS = _HERE / "loaders.toml"  # boot loaders of a disk
