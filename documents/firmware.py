@@ -4,38 +4,23 @@ Boots them all, and writes docs/firmware.md. Arguments, if any, name the rows th
 """
 
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import boots_from
 from documents import matrix
-from lab import debs, media, mok
+from documents.matrix import Attach, Cell, Results
+from lab import debs, media
 from lab.firmware import ARM64, ARM64_SECURE, BIOS, BIOS_PC, UEFI, UEFI_PC, UEFI_SECURE, Firmware, loongarch64, riscv64
-from lab.machine import HOST, USER_NETWORK, BootError
-from lab.server import boot_server
+from lab.machine import USER_NETWORK
+from lab.media import Medium
+from lab.server import BootServer
 from template.checkout import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "firmware.md"
 SLOW = 100 * 1024  # bytes a second
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A boot, and where it stands on the page; `why_not` says why it rightly doesn't boot."""
-
-    row: str
-    column: str
-    firmware: Firmware
-    medium: list[str]
-    network: tuple[str, ...] = USER_NETWORK
-    why_not: str = ""
-
 
 _MEDIA = {"USB CD": media.XHCI_CD, "USB stick": media.XHCI_STICK, "NVMe disk": media.NVME_DISK}
 # U-Boot for x86-64 is built without xHCI.
@@ -45,7 +30,7 @@ _U_BOOT_TARGETS = "USB is not among its boot_targets, as Debian builds it"
 _U_BOOT_CD = "it counts the ESP of a CD in the CD's sectors of 2,048 bytes, and the FAT file system in its own of 512"
 
 
-def _newest(iso: Path) -> Iterator[Cell]:
+def _newest() -> Iterator[Cell]:
     """Give the cells of firmware that Debian's releases do not have yet."""
     root = debs.unpack(debs.NEWEST)
     share = root / "usr/share"
@@ -85,7 +70,8 @@ def _newest(iso: Path) -> Iterator[Cell]:
             why_not = _U_BOOT_CD if is_u_boot and "CD" in column else ""
             if (row, column) == ("U-Boot, RISC-V 64", "USB stick"):
                 why_not = _U_BOOT_TARGETS
-            yield Cell(row, column, firmware, medium.arguments(iso), _E1000 if is_u_boot else USER_NETWORK, why_not)
+            network = _E1000 if is_u_boot else USER_NETWORK
+            yield Cell(column, row, firmware, matrix.plain(medium), network, why_not)
 
 
 # QEMU's models of network cards that are no cards of a machine: a switch, and InfiniBand's other half.
@@ -93,7 +79,7 @@ _NO_CARDS = ("rocker", "pvrdma", "virtio-net-device")
 _HANGS = "this build of iPXE hangs while it starts the card; iPXE 2.0 drives it"
 
 
-def _cards(iso: Path) -> Iterator[Cell]:
+def _cards() -> Iterator[Cell]:
     """Give the cells of every model of network card that QEMU has."""
     for model in _models():
         for column, firmware in (("BIOS", BIOS_PC), ("UEFI", UEFI_PC)):
@@ -104,7 +90,7 @@ def _cards(iso: Path) -> Iterator[Cell]:
                 devices = ["-device", card if model == "ne2k_isa" else f"{card},romfile="]
             network = ("-netdev", "user,id=lan0", *devices)
             why_not = WHY_NO_CARD.get((model, column), "")
-            yield Cell(model, column, firmware, media.IDE_CD.arguments(iso), network, why_not)
+            yield Cell(column, model, firmware, matrix.plain(media.IDE_CD), network, why_not)
 
 
 _NO_DRIVER = "this build of iPXE has no driver for it, and the firmware drives none"
@@ -120,13 +106,21 @@ def _models() -> list[str]:
     return [model for model in re.findall(r'name "([^"]+)"', cards) if model not in _NO_CARDS]
 
 
-def _slow(iso: Path) -> Iterator[Cell]:
+def _slow() -> Iterator[Cell]:
     """Give the cells of media that are as slow as a BMC's link may be."""
     for row, medium in (("virtual CD, USB 2", media.EHCI_CD), ("USB stick, USB 2", media.EHCI_STICK)):
         for column, firmware in (("BIOS", BIOS), ("UEFI", UEFI)):
-            arguments = medium.arguments(iso)
-            arguments[1] += f",throttling.bps-total={SLOW}"
-            yield Cell(row, column, replace(firmware, seconds=300), arguments)
+            yield Cell(column, row, replace(firmware, seconds=300), _throttled(medium))
+
+
+def _throttled(medium: Medium) -> Attach:
+    """Attach the image as a medium that gives SLOW at most."""
+
+    def attach(image: Path, work: Path, server: BootServer) -> list[str]:
+        option, drive, *devices = medium.arguments(image)
+        return [option, f"{drive},throttling.bps-total={SLOW}", *devices]
+
+    return attach
 
 
 _NO_LOADER = {
@@ -138,80 +132,46 @@ _NO_LOADER = {
 }
 
 
-def _loaders(iso: Path) -> Iterator[Cell]:
+def _loaders() -> Iterator[Cell]:
     """Give the cells of boot loaders on the machine's own disk that are told to start the image."""
     root = debs.unpack(debs.LOADERS)
-    grub: dict[str, Path | str] = {
-        "EFI/BOOT/BOOTX64.EFI": root / "usr/lib/grub/x86_64-efi/monolithic/grubx64.efi",
-        "EFI/debian/grub.cfg": (
-            "search --no-floppy --set=image --label BOOTS-FROM\nchainloader ($image)/EFI/BOOT/BOOTX64.EFI\nboot\n"
+    grub = {
+        "BOOT/BOOTX64.EFI": (root / "usr/lib/grub/x86_64-efi/monolithic/grubx64.efi").read_bytes(),
+        "debian/grub.cfg": (
+            b"search --no-floppy --set=image --label BOOTS-FROM\nchainloader ($image)/EFI/BOOT/BOOTX64.EFI\nboot\n"
         ),
     }
-    refind: dict[str, Path | str] = {
-        "EFI/BOOT/BOOTX64.EFI": root / "usr/share/refind/refind/refind_x64.efi",
-        "EFI/BOOT/refind.conf": "textonly\ntimeout 1\nscanfor external,optical\n",
+    refind = {
+        "BOOT/BOOTX64.EFI": (root / "usr/share/refind/refind/refind_x64.efi").read_bytes(),
+        "BOOT/refind.conf": b"textonly\ntimeout 1\nscanfor external,optical\n",
     }
     for row, files in (("GRUB", grub), ("rEFInd", refind)):
-        disk = iso.with_name(f"{row}.img")
-        _fat(disk, files)
         for column, medium in (("CD", media.AHCI_CD), ("USB stick", media.XHCI_STICK)):
-            image = [word.replace("bootindex=0", "bootindex=1") for word in medium.arguments(iso)]
-            loader = [word.replace("=boot", "=loader") for word in media.VIRTIO_DISK.arguments(disk)]
-            yield Cell(row, column, UEFI, [*loader, *image], why_not=_NO_LOADER[row])
+            yield Cell(column, row, UEFI, _second_to_disk(medium, files), why_not=_NO_LOADER[row])
 
 
-def _fat(disk: Path, files: dict[str, Path | str]) -> None:
-    """Make a FAT disk with files, given by their paths there: a file to copy, or a text."""
-    subprocess.run(["mformat", "-C", "-i", disk, "-T", "65536", "-h", "64", "-s", "32", "::"], check=True)
-    for folder in ("EFI", "EFI/BOOT", "EFI/debian"):
-        subprocess.run(["mmd", "-i", disk, f"::{folder}"], check=True)
-    for path, content in files.items():
-        text = content.read_bytes() if isinstance(content, Path) else content.encode()
-        subprocess.run(["mcopy", "-i", disk, "-", f"::{path}"], input=text, check=True)
+def _second_to_disk(medium: Medium, files: dict[str, bytes]) -> Attach:
+    """Attach the image behind the machine's own disk, which has files by their paths below EFI."""
+
+    def attach(image: Path, work: Path, server: BootServer) -> list[str]:
+        disk = work / "disk.img"
+        for path, content in files.items():
+            file = work / "EFI" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        matrix.fat(disk, work / "EFI")
+        loader = [word.replace("=boot", "=loader") for word in media.VIRTIO_DISK.arguments(disk)]
+        return [*loader, *(word.replace("bootindex=0", "bootindex=1") for word in medium.arguments(image))]
+
+    return attach
 
 
-TABLES: dict[str, Callable[[Path], Iterable[Cell]]] = {
+TABLES: dict[str, Callable[[], Iterator[Cell]]] = {
     "newest": _newest,
     "cards": _cards,
     "slow": _slow,
     "loaders": _loaders,
 }
-
-
-def _seconds(cell: Cell, variables: dict[str, Path], baked: str) -> float | None:
-    """Boot a cell; return the seconds from power on to the request, None where it rightly does not boot."""
-    with tempfile.TemporaryDirectory(prefix="firmware-") as name, boot_server() as server:
-        work = Path(name)
-        if cell.row in variables:
-            shutil.copy(variables[cell.row], work)
-        # The image is the same but for the server's port, which is the cell's own.
-        iso = work / "boots-from.iso"
-        iso.write_bytes(boots_from.bake(f"http://{HOST}:{server.port}/boot"))
-        medium = [word.replace(baked, str(iso)) for word in cell.medium]
-        log = re.sub(r"\W+", "-", f"firmware-{cell.row}-{cell.column}")
-        firmware = replace(cell.firmware, seconds=30) if cell.why_not else cell.firmware
-        try:
-            seconds = matrix.boot(firmware, medium, server, "/boot", work, log, cell.network)
-        except BootError:
-            if not cell.why_not:
-                raise
-            seconds = None
-    assert (seconds is None) == bool(cell.why_not), f"{cell.row}, {cell.column} boots, and why_not says that it doesn't"
-    print(f"{cell.row:<40} {cell.column:<12} {'-' if seconds is None else f'{seconds:.1f} s'}", flush=True)
-    return seconds
-
-
-def _table(cells: list[Cell], results: dict[tuple[str, str], float | None], reasons: list[str]) -> str:
-    """Return a table in Markdown; what does not boot is numbered by its reason, which goes to `reasons`."""
-    columns = list(dict.fromkeys(cell.column for cell in cells))
-    lines = [f"| | {' | '.join(columns)} |", f"| --- | {' | '.join('---:' for _ in columns)} |"]
-    for row in dict.fromkeys(cell.row for cell in cells):
-        words = []
-        for cell in (cell for cell in cells if cell.row == row):
-            seconds = results[cell.row, cell.column]
-            words.append(matrix.no(cell.why_not, reasons) if seconds is None else f"{seconds:.1f}")
-        lines.append(f"| {row} | {' | '.join(words)} |")
-    return "\n".join(lines)
 
 
 _PAGE = """\
@@ -246,10 +206,10 @@ A BMC's virtual media over a slow link. BIOS reads 0.6 MB of the image, UEFI 2.4
 """
 
 
-def _page(tables: dict[str, list[Cell]], results: dict[tuple[str, str], float | None]) -> str:
+def _page(tables: dict[str, list[Cell]], results: Results) -> str:
     """Return docs/firmware.md."""
-    reasons: list[str] = []
-    texts = {title: _table(table, results, reasons) for title, table in tables.items()}
+    reasons: dict[str, int] = {}
+    texts = {title: matrix.table({cell: results[cell] for cell in cells}, reasons) for title, cells in tables.items()}
     versions = ", ".join(debs.versions(debs.unpack(debs.NEWEST)))
     return _PAGE.format(**texts, reasons=matrix.notes(reasons), versions=versions)
 
@@ -257,27 +217,13 @@ def _page(tables: dict[str, list[Cell]], results: dict[tuple[str, str], float | 
 def main() -> int:
     """Boot all and write the page; return 1, and leave the page, if a cell is not what it should be."""
     wanted = sys.argv[1:]
-    results: dict[tuple[str, str], float | None] = {}
-    failed = False
-    with tempfile.TemporaryDirectory(prefix="firmware-") as name, ThreadPoolExecutor(2) as pool:
-        baked = Path(name, "boots-from.iso")
-        tables = {title: list(cells(baked)) for title, cells in TABLES.items()}
-        cells = [cell for table in tables.values() for cell in table if not wanted or cell.row in wanted]
-        secure = {cell.row: cell.firmware for cell in cells if "Secure Boot" in cell.row}
-        works = [Path(name, re.sub(r"\W+", "-", row)) for row in secure]
-        for work in works:
-            work.mkdir()
-        variables = dict(zip(secure, pool.map(mok.enrolled_variables, secure.values(), works), strict=True))
-        futures = {(cell.row, cell.column): pool.submit(_seconds, cell, variables, str(baked)) for cell in cells}
-        for cell in cells:
-            try:
-                results[cell.row, cell.column] = futures[cell.row, cell.column].result()
-            except AssertionError as error:
-                print(error, file=sys.stderr)
-                failed = True
-    if not failed and not wanted:
+    tables = {title: list(cells()) for title, cells in TABLES.items()}
+    results = matrix.boot_all(cell for cells in tables.values() for cell in cells if not wanted or cell.row in wanted)
+    if results is None:
+        return 1
+    if not wanted:
         PAGE.write_text(_page(tables, results))
-    return int(failed)
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The boot matrix: every kind of machine and every medium, and why where it doesn't boot.
 
-python -m documents.matrix, which make matrix runs, boots all and writes docs/matrix.md.
+python -m documents.matrix, which make matrix runs, boots all and writes docs/matrix.md. How cells are booted, timed and
+put into a table is documents.firmware's, too.
 """
 
 import re
@@ -11,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import boots_from
@@ -23,24 +25,44 @@ from template.checkout import CHECKOUT, FIRMWARE
 
 PAGE = CHECKOUT / "docs" / "matrix.md"
 
-
 # What makes a medium of the image: from the image, a directory to work in and the server to QEMU's arguments.
 Attach = Callable[[Path, Path, BootServer], list[str]]
 
 
-def _plain(medium: Medium) -> Attach:
+@dataclass(frozen=True)
+class Cell:
+    """A boot, and where it stands on the page; `why_not` says why it rightly doesn't boot."""
+
+    column: str
+    row: str
+    firmware: Firmware
+    attach: Attach
+    network: tuple[str, ...] = USER_NETWORK
+    why_not: str = ""
+
+
+# The seconds from power on to each cell's request; None where it rightly does not boot.
+Results = dict[Cell, float | None]
+
+
+def plain(medium: Medium) -> Attach:
+    """Attach the image itself."""
     return lambda image, work, server: medium.arguments(image)
+
+
+def fat(disk: Path, *files: Path) -> None:
+    """Make a FAT disk of files, and of directories with all that is in them."""
+    geometry = ["-T", "65536", "-h", "64", "-s", "32"]
+    subprocess.run(["mformat", "-C", "-i", disk, *geometry, "::"], check=True, capture_output=True)
+    subprocess.run(["mcopy", "-s", "-i", disk, *files, "::"], check=True, capture_output=True)
 
 
 def _copied_files(image: Path, work: Path, server: BootServer) -> list[str]:
     """Make a FAT stick with the ISO's files: what Rufus makes in ISO mode, or a person with a file manager."""
     stick, tree = work / "stick.img", work / "tree"
-    for command in (
-        ["xorriso", "-no_rc", "-osirrox", "on", "-indev", image, "-extract", "/", tree],
-        ["mformat", "-C", "-i", stick, "-T", "65536", "-h", "64", "-s", "32", "::"],
-        ["mcopy", "-s", "-i", stick, tree / "EFI", tree / "boot", tree / "firmware.txt", "::"],
-    ):
-        subprocess.run([str(word) for word in command], check=True, capture_output=True)
+    xorriso = ["xorriso", "-no_rc", "-osirrox", "on", "-indev", str(image), "-extract", "/", str(tree)]
+    subprocess.run(xorriso, check=True, capture_output=True)
+    fat(stick, tree / "EFI", tree / "boot", tree / "firmware.txt")
     return media.XHCI_STICK.arguments(stick)
 
 
@@ -96,25 +118,25 @@ COLUMNS: dict[str, Callable[[], Firmware]] = {
 _PC = {"BIOS": BIOS_PC, "UEFI": UEFI_PC}
 
 ROWS = {
-    "CD, IDE": _plain(media.IDE_CD),
-    "CD, AHCI (SATA)": _plain(media.AHCI_CD),
-    "CD, virtio-SCSI": _plain(media.SCSI_CD),
-    "CD, LSI 53C895A SCSI": _plain(media.LSI_CD),
-    "CD, PVSCSI": _plain(media.PVSCSI_CD),
-    "CD, USB 1 (UHCI)": _plain(media.UHCI_CD),
-    "CD, USB 2 (EHCI)": _plain(media.EHCI_CD),
-    "CD, USB 3 (xHCI)": _plain(media.XHCI_CD),
-    "stick, USB 1 (UHCI)": _plain(media.UHCI_STICK),
-    "stick, USB 2 (EHCI)": _plain(media.EHCI_STICK),
-    "stick, USB 3 (xHCI)": _plain(media.XHCI_STICK),
-    "stick, USB 2, UAS": _plain(media.UAS_STICK),
+    "CD, IDE": plain(media.IDE_CD),
+    "CD, AHCI (SATA)": plain(media.AHCI_CD),
+    "CD, virtio-SCSI": plain(media.SCSI_CD),
+    "CD, LSI 53C895A SCSI": plain(media.LSI_CD),
+    "CD, PVSCSI": plain(media.PVSCSI_CD),
+    "CD, USB 1 (UHCI)": plain(media.UHCI_CD),
+    "CD, USB 2 (EHCI)": plain(media.EHCI_CD),
+    "CD, USB 3 (xHCI)": plain(media.XHCI_CD),
+    "stick, USB 1 (UHCI)": plain(media.UHCI_STICK),
+    "stick, USB 2 (EHCI)": plain(media.EHCI_STICK),
+    "stick, USB 3 (xHCI)": plain(media.XHCI_STICK),
+    "stick, USB 2, UAS": plain(media.UAS_STICK),
     "FAT stick with the ISO's files": _copied_files,
-    "disk, IDE": _plain(media.IDE_DISK),
-    "disk, SATA": _plain(media.SATA_DISK),
-    "disk, NVMe": _plain(media.NVME_DISK),
-    "disk, virtio": _plain(media.VIRTIO_DISK),
-    "disk, virtio-SCSI": _plain(media.SCSI_DISK),
-    "disk, 4,096-byte sectors": _plain(media.SECTORS_4K_DISK),
+    "disk, IDE": plain(media.IDE_DISK),
+    "disk, SATA": plain(media.SATA_DISK),
+    "disk, NVMe": plain(media.NVME_DISK),
+    "disk, virtio": plain(media.VIRTIO_DISK),
+    "disk, virtio-SCSI": plain(media.SCSI_DISK),
+    "disk, 4,096-byte sectors": plain(media.SECTORS_4K_DISK),
     "SD card": _sd_card,
     "ISO over HTTP, iPXE's sanboot": _http_disk,
     "ISO in memory, memdisk": _memdisk,
@@ -161,9 +183,10 @@ def exists(column: str, row: str) -> bool:
     return column == "BIOS" or row != "ISO in memory, memdisk"
 
 
-def firmware(column: str, row: str) -> Firmware:
-    """Return the machine of a cell."""
-    return _PC[column] if "IDE" in row else COLUMNS[column]()
+def cell_at(column: str, row: str) -> Cell:
+    """Return a cell of the matrix."""
+    firmware = _PC[column] if "IDE" in row else COLUMNS[column]()
+    return Cell(column, row, firmware, ROWS[row], why_not=WHY_NOT.get((column, row), ""))
 
 
 def boot(
@@ -199,12 +222,11 @@ def boot(
         return request.at - running.started
 
 
-def boot_cell(column: str, row: str, server: BootServer, work: Path, variables: Path | None) -> float:
+def boot_cell(cell: Cell, server: BootServer, work: Path, variables: Path | None) -> float:
     """Boot a cell; return the seconds from power on to the request.
 
     Args:
-        column: the kind of machine.
-        row: the medium.
+        cell: what to boot.
         server: what it boots from.
         work: an empty directory.
         variables: the UEFI variables that it has from before, if any.
@@ -212,65 +234,83 @@ def boot_cell(column: str, row: str, server: BootServer, work: Path, variables: 
     Raises:
         BootError: it doesn't boot.
     """
-    machine_ = firmware(column, row)
-    for store in [variables] if variables else machine_.pflash[1:]:
+    # Whatever boots, but for media at 100 KB/s, takes 17 s at most: docs/matrix.md and docs/firmware.md.
+    firmware = replace(cell.firmware, seconds=30) if cell.why_not else cell.firmware
+    for store in [variables] if variables else firmware.pflash[1:]:
         shutil.copy(store, work)
-    path = f"/boot?firmware={machine_.name}&again=1"
+    path = f"/boot?firmware={firmware.name}&again=1"
     image = work / "boots-from.iso"
     image.write_bytes(boots_from.bake(f"http://{HOST}:{server.port}{path}"))
-    log = re.sub(r"\W+", "-", f"{column}-{row}")
-    return boot(machine_, ROWS[row](image, work, server), server, path, work, log)
+    log = re.sub(r"\W+", "-", f"{cell.column}-{cell.row}")
+    return boot(firmware, cell.attach(image, work, server), server, path, work, log, cell.network)
 
 
-def _result(column: str, row: str, variables: dict[str, Path]) -> float | None:
+def _result(cell: Cell, variables: Path | None) -> float | None:
     """Boot a cell: return the seconds to the request, or None where it rightly does not boot."""
-    with tempfile.TemporaryDirectory(prefix="matrix-") as name, boot_server() as server:
+    with tempfile.TemporaryDirectory(prefix="boots-") as name, boot_server() as server:
         try:
-            seconds = boot_cell(column, row, server, Path(name), variables.get(column))
+            seconds = boot_cell(cell, server, Path(name), variables)
         except BootError:
-            if (column, row) not in WHY_NOT:
+            if not cell.why_not:
                 raise
             seconds = None
-    assert (seconds is None) == ((column, row) in WHY_NOT), f"{column}, {row} boots, and WHY_NOT says that it doesn't"
-    print(f"{column:<20} {row:<32} {'-' if seconds is None else f'{seconds:.1f} s'}", flush=True)
+    assert seconds is None or not cell.why_not, f"{cell.column}, {cell.row} boots, and why_not says that it doesn't"
+    print(f"{cell.column:<20} {cell.row:<40} {'-' if seconds is None else f'{seconds:.1f} s'}", flush=True)
     return seconds
 
 
-def no(reason: str, reasons: list[str]) -> str:
-    """Return what stands in the cell of what does not boot: its reason's number; a new one joins `reasons`."""
-    if reason not in reasons:
-        reasons.append(reason)
-    return f"no ({reasons.index(reason) + 1})"
+def boot_all(cells: Iterable[Cell]) -> Results | None:
+    """Boot cells, two at a time; where Secure Boot is on, iPXE's hash is enrolled before.
+
+    Returns:
+        What came of each; None, and standard error says why, if a cell is not what it should be.
+    """
+    results: Results = {}
+    with tempfile.TemporaryDirectory(prefix="boots-") as name, ThreadPoolExecutor(2) as pool:
+        cells = list(cells)
+        secure = list(dict.fromkeys(cell.firmware for cell in cells if "secure" in cell.firmware.name))
+        works = [Path(tempfile.mkdtemp(dir=name)) for _ in secure]
+        variables = dict(zip(secure, pool.map(mok.enrolled_variables, secure, works), strict=True))
+        futures = {cell: pool.submit(_result, cell, variables.get(cell.firmware)) for cell in cells}
+        for cell, future in futures.items():
+            try:
+                results[cell] = future.result()
+            except AssertionError as error:
+                print(error, file=sys.stderr)
+    return results if len(results) == len(futures) else None
 
 
-def notes(reasons: list[str]) -> str:
+def table(results: Results, reasons: dict[str, int], corner: str = "|") -> str:
+    """Return a table in Markdown.
+
+    Args:
+        results: what stands in it, row by row; a place without a cell is empty.
+        reasons: the numbers of the reasons why cells don't boot; new ones join them.
+        corner: how the line of headings begins, above the rows' names.
+    """
+    columns = dict.fromkeys((cell.column for cell in results), "")
+    rows = {cell.row: dict(columns) for cell in results}
+    for cell, seconds in results.items():
+        rows[cell.row][cell.column] = (
+            f"no ({reasons.setdefault(cell.why_not, len(reasons) + 1)})" if seconds is None else f"{seconds:.1f}"
+        )
+    lines = [f"{corner} | {' | '.join(columns)} |", f"| --- | {' | '.join('---:' for _ in columns)} |"]
+    lines += [f"| {row} | {' | '.join(words.values())} |" for row, words in rows.items()]
+    return "\n".join(lines)
+
+
+def notes(reasons: dict[str, int]) -> str:
     """Return the numbered reasons, a line each."""
-    return "\n".join(f"{number}. {reason[0].upper()}{reason[1:]}." for number, reason in enumerate(reasons, 1))
+    return "\n".join(f"{number}. {reason[0].upper()}{reason[1:]}." for reason, number in reasons.items())
 
 
-def _page(results: dict[tuple[str, str], float | None]) -> str:
+def _page(results: Results) -> str:
     """Return docs/matrix.md."""
-    reasons: list[str] = []
-    lines = []
-    for row in ROWS:
-        cells = []
-        for column in COLUMNS:
-            if (column, row) not in results:
-                cells.append("")
-                continue
-            seconds = results[column, row]
-            if seconds is None:
-                cells.append(no(WHY_NOT[column, row], reasons))
-            else:
-                cells.append(f"{seconds:.1f}")
-        lines.append(f"| {row} | {' | '.join(cells)} |")
-    booted = sum(seconds is not None for seconds in results.values())
+    reasons: dict[str, int] = {}
     return _PAGE.format(
-        booted=booted,
+        booted=sum(seconds is not None for seconds in results.values()),
         all=len(results),
-        heading=" | ".join(COLUMNS),
-        rule=" | ".join("---:" for _ in COLUMNS),
-        rows="\n".join(lines),
+        table=table(results, reasons, "| medium"),
         notes=notes(reasons),
         machines=", ".join(_versions()),
     )
@@ -293,9 +333,7 @@ One image, {all} machines and media: {booted} boot. Each number is the seconds f
 machine's first request at the server, under software emulation, two machines at a time. An empty cell: no such
 machines.
 
-| medium | {heading} |
-| --- | {rule} |
-{rows}
+{table}
 
 {notes}
 
@@ -308,26 +346,11 @@ Machines: {machines}.
 
 def main() -> int:
     """Boot all and write the page; return 1, and leave the page, if a cell is not what it should be."""
-    results: dict[tuple[str, str], float | None] = {}
-    failed = False
-    with tempfile.TemporaryDirectory(prefix="matrix-") as name, ThreadPoolExecutor(2) as pool:
-        variables = {}
-        for column in COLUMNS:
-            if "Secure Boot" in column:
-                work = Path(name, column.replace(", ", "-"))
-                work.mkdir()
-                variables[column] = mok.enrolled_variables(COLUMNS[column](), work)
-        cells = [(column, row) for column in COLUMNS for row in ROWS if exists(column, row)]
-        futures = {cell: pool.submit(_result, *cell, variables) for cell in cells}
-        for cell, future in futures.items():
-            try:
-                results[cell] = future.result()
-            except AssertionError as error:
-                print(error, file=sys.stderr)
-                failed = True
-    if not failed:
-        PAGE.write_text(_page(results))
-    return int(failed)
+    results = boot_all(cell_at(column, row) for row in ROWS for column in COLUMNS if exists(column, row))
+    if results is None:
+        return 1
+    PAGE.write_text(_page(results))
+    return 0
 
 
 if __name__ == "__main__":

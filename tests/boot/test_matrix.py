@@ -35,8 +35,9 @@ def cells() -> list[object]:
 
 @pytest.mark.parametrize(("column", "row"), cells())
 def test_boots(column: str, row: str, boot_server: BootServer, enrolled: Variables, tmp_path: Path) -> None:
-    variables = enrolled(matrix.firmware(column, row)) if "Secure Boot" in column else None
-    print(f"{matrix.boot_cell(column, row, boot_server, tmp_path, variables):.1f} s to the request")
+    cell = matrix.cell_at(column, row)
+    variables = enrolled(cell.firmware) if "Secure Boot" in column else None
+    print(f"{matrix.boot_cell(cell, boot_server, tmp_path, variables):.1f} s to the request")
 
 
 def test_boots_on_a_cpu_without_random_numbers(boot_server: BootServer, tmp_path: Path) -> None:
