@@ -74,9 +74,14 @@ def _newest() -> Iterator[Cell]:
             yield Cell(column, row, firmware, matrix.plain(medium), network, why_not)
 
 
-# QEMU's models of network cards that are no cards of a machine: a switch, and InfiniBand's other half.
+# QEMU's models of network cards that are no cards of a PC: a switch, InfiniBand's other half, and virtio's without PCI.
 _NO_CARDS = ("rocker", "pvrdma", "virtio-net-device")
 _HANGS = "this build of iPXE hangs while it starts the card; iPXE 2.0 drives it"
+_NO_DRIVER = "this build of iPXE has no driver for it, and the firmware drives none"
+_WHY_NO_CARD = {
+    ("tulip", "UEFI"): _HANGS,
+    **{(model, column): _NO_DRIVER for model in ("ne2k_isa", "usb-net") for column in ("BIOS", "UEFI")},
+}
 
 
 def _cards() -> Iterator[Cell]:
@@ -89,15 +94,8 @@ def _cards() -> Iterator[Cell]:
             else:
                 devices = ["-device", card if model == "ne2k_isa" else f"{card},romfile="]
             network = ("-netdev", "user,id=lan0", *devices)
-            why_not = WHY_NO_CARD.get((model, column), "")
+            why_not = _WHY_NO_CARD.get((model, column), "")
             yield Cell(column, model, firmware, matrix.plain(media.IDE_CD), network, why_not)
-
-
-_NO_DRIVER = "this build of iPXE has no driver for it, and the firmware drives none"
-WHY_NO_CARD = {
-    ("tulip", "UEFI"): _HANGS,
-    **{(model, column): _NO_DRIVER for model in ("ne2k_isa", "usb-net") for column in ("BIOS", "UEFI")},
-}
 
 
 def _models() -> list[str]:
