@@ -1,6 +1,7 @@
 """A PXE program that a tftp URL names finds its neighbours, as after a real PXE boot."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from lab.firmware import BIOS, UEFI, Firmware
 from lab.lan import Lan
 from template.checkout import FIRMWARE
 from tests.boot.conftest import Boot
+from tests.boot.test_local_disk import installed_disk
 
 # What DHCP says of another server and file, for machines that boot by PXE: the URL goes before it.
 OTHER = "--dhcp-boot=other/file,other-server,10.0.0.99"
@@ -53,3 +55,30 @@ def test_shim_starts_its_neighbour(lan: Lan, boot: Boot, signed: bool) -> None:
     else:
         booted.wait_for("its own menu", 60)
     assert f"sent {folder}/grubx64.efi to 10.0.0." in (lan.work / "dnsmasq0.log").read_text()
+
+
+@pytest.mark.parametrize("firmware", [UEFI], ids=lambda firmware: firmware.name, indirect=True)
+@pytest.mark.parametrize("ends", ["exit", "exit 1"])
+@pytest.mark.thorough("exit-")
+def test_grub_goes_on_to_the_next_boot_device(lan: Lan, boot: Boot, ends: str, tmp_path: Path) -> None:
+    """What MAAS, Foreman and others have it do on an installed machine."""
+    lan.segment()
+    grub = debs.unpack(debs.PXE) / "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
+    shutil.copy(grub, lan.www / "grubnetx64.efi")
+    (lan.www / "grub").mkdir()
+    (lan.www / "grub" / "grub.cfg").write_text(f"{ends}\n")
+    booted = boot("tftp://bty-server/grubnetx64.efi", *installed_disk(tmp_path))
+    booted.wait_for("the installed disk has booted", 60, may_fail=True)
+
+
+@pytest.mark.parametrize("firmware", [UEFI], ids=lambda firmware: firmware.name, indirect=True)
+@pytest.mark.parametrize("ends", ["exit", "exit 1", "exit 2"])
+@pytest.mark.thorough("exit-", "exit 2")
+def test_ipxe_of_the_server_ends_as_a_script_does(lan: Lan, boot: Boot, ends: str, tmp_path: Path) -> None:
+    lan.segment(options=("--dhcp-boot=of-the-server.ipxe",))
+    shutil.copy(debs.unpack(FIRMWARE) / "usr/lib/ipxe/ipxe-amd64.efi", lan.www / "ipxe.efi")
+    (lan.www / "of-the-server.ipxe").write_text(f"#!ipxe\necho of the server\n{ends}\n")
+    booted = boot("tftp://bty-server/ipxe.efi", *installed_disk(tmp_path))
+    booted.wait_for("of the server", 60)
+    follows = "what the server sent FAILED" if ends == "exit 2" else "the installed disk has booted"
+    booted.wait_for(follows, 60, may_fail=True)

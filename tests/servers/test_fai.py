@@ -50,17 +50,13 @@ def test_machine_is_installed(fai: list[str], lan: Lan, boot: Boot, card: int, f
     booted.wait_for(f"BOOTIF=01-{mac.replace(':', '-')}", 30)
 
 
-@pytest.mark.servers("uefi", "bios-last")
+@pytest.mark.servers("uefi-x86_64-last", "bios-last")
 def test_installed_machine_boots_its_disk(
     fai: list[str], lan: Lan, boot: Boot, card: int, firmware: Firmware, tmp_path: Path
 ) -> None:
     """What fai-chboot -o writes: localboot -1. On UEFI syslinux.efi ends with an error then."""
     lan.run(*fai, "-o", lan.mac(card))
-    booted = boot(url(firmware), *installed_disk(tmp_path))
-    if firmware is BIOS:
-        booted.wait_for("the installed disk has booted", 60)
-    else:
-        assert "what the server sent FAILED" in booted.shows_diagnosis(60)
+    boot(url(firmware), *installed_disk(tmp_path)).wait_for("the installed disk has booted", 60, may_fail=True)
 
 
 @pytest.mark.servers
