@@ -75,10 +75,11 @@ def test_grub_goes_on_to_the_next_boot_device(lan: Lan, boot: Boot, ends: str, t
 @pytest.mark.parametrize("ends", ["exit", "exit 1", "exit 2"])
 @pytest.mark.thorough("exit-", "exit 2")
 def test_ipxe_of_the_server_ends_as_a_script_does(lan: Lan, boot: Boot, ends: str, tmp_path: Path) -> None:
-    lan.segment(options=("--dhcp-boot=of-the-server.ipxe",))
-    shutil.copy(debs.unpack(FIRMWARE) / "usr/lib/ipxe/ipxe-amd64.efi", lan.www / "ipxe.efi")
-    (lan.www / "of-the-server.ipxe").write_text(f"#!ipxe\necho of the server\n{ends}\n")
-    booted = boot("tftp://bty-server/ipxe.efi", *installed_disk(tmp_path))
+    lan.segment()
+    shutil.copy(debs.unpack(FIRMWARE) / "usr/lib/ipxe/snponly.efi", lan.www)
+    (lan.www / "inner").write_text(f"#!ipxe\necho of the server\n{ends}\n")
+    (lan.www / "boot").write_text("#!ipxe\nimgfetch --name autoexec.ipxe inner\nchain snponly.efi\n")
+    booted = boot("tftp://bty-server/boot", *installed_disk(tmp_path))
     booted.wait_for("of the server", 60)
     follows = "what the server sent FAILED" if ends == "exit 2" else "the installed disk has booted"
     booted.wait_for(follows, 60, may_fail=True)

@@ -24,7 +24,7 @@ from template.checkout import CHECKOUT
 
 pytestmark = [
     pytest.mark.servers,
-    pytest.mark.skipif(os.geteuid() != 0, reason="libvirt's Debian is a directory, which mmdebstrap makes as root alone"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="its Debian is a directory, which mmdebstrap makes for root alone"),
 ]
 
 LOCK = CHECKOUT / "requirements" / "redfish.txt"
