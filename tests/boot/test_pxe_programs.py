@@ -59,7 +59,7 @@ def test_shim_starts_its_neighbour(lan: Lan, boot: Boot, signed: bool) -> None:
 
 @pytest.mark.parametrize("firmware", [UEFI], ids=lambda firmware: firmware.name, indirect=True)
 @pytest.mark.parametrize("ends", ["exit", "exit 1"])
-@pytest.mark.thorough("exit-")
+@pytest.mark.thorough
 def test_grub_goes_on_to_the_next_boot_device(lan: Lan, boot: Boot, ends: str, tmp_path: Path) -> None:
     """What MAAS, Foreman and others have it do on an installed machine."""
     lan.segment()

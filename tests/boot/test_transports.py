@@ -223,6 +223,7 @@ class TestHttpsWithTheCaEnrolled:
         lan.http(lan.https(ca.issue_cert("bty-server")))
         boot("https://bty-server/boot").wait_for(f"{nonce} {lan.mac(2)} {lan.mac(2)}", SECONDS)
 
+    @pytest.mark.thorough
     def test_card_on_which_the_second_build_fails(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
         """It says why, waits its 30 s, and leaves the other cards to the first one."""
         lan.segment()

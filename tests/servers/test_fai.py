@@ -50,7 +50,7 @@ def test_machine_is_installed(fai: list[str], lan: Lan, boot: Boot, card: int, f
     booted.wait_for(f"BOOTIF=01-{mac.replace(':', '-')}", 30)
 
 
-@pytest.mark.servers("uefi-x86_64-last", "bios-last")
+@pytest.mark.servers("uefi-x86_64-last", "bios")
 def test_installed_machine_boots_its_disk(
     fai: list[str], lan: Lan, boot: Boot, card: int, firmware: Firmware, tmp_path: Path
 ) -> None:

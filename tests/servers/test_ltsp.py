@@ -49,7 +49,7 @@ def test_menu_boots_its_default(ltsp: None, lan: Lan, boot: Boot, card: int) -> 
     assert f"sent {lan.www}/ltsp/x86_64/vmlinuz to 10.0.{card}." in (lan.work / f"dnsmasq{card}.log").read_text()
 
 
-@pytest.mark.servers("one-card-uefi", "one-card-bios-d", "last")
+@pytest.mark.servers
 @pytest.mark.parametrize("key", ["x", "d"])
 def test_menu_boots_the_local_disk(
     ltsp: None, lan: Lan, boot: Boot, card: int, firmware: Firmware, key: str, tmp_path: Path
