@@ -256,15 +256,15 @@ http {{
         certificate.private_key_and_cert_chain_pem.write_to_path(file)
         return f"listen 443 ssl; listen [::]:443 ssl; ssl_certificate {file}; ssl_certificate_key {file};"
 
-    def nfs(self, *, copied: bool = True) -> None:
-        """Export the files in `www` over NFS v3, as /export.
+    def nfs(self, folder: Path | None = None) -> None:
+        """Export files over NFS v3, as /export.
 
         Args:
-            copied: whether it is a copy, which the server keeps in memory: the first 2 MiB of each file, which is
-                the most; the rest reads as filler. The files themselves only root may open as the server does:
-                open_by_handle_at(2).
+            folder: where they are: on a disk, for the server knows no tmpfs, and only root may open them as it does:
+                open_by_handle_at(2). None: a copy of those in `www`, which the server keeps in memory: the first
+                2 MiB of each, which is the most; the rest reads as filler.
         """
-        path, fsal = ("/export", "MEM") if copied else (self.www, "VFS")
+        path, fsal = (folder, "VFS") if folder else ("/export", "MEM")
         config = self.work / "ganesha.conf"
         plugins = next(self._programs.rglob("libfsalmem.so")).parent
         config.write_text(f"""\
@@ -292,7 +292,7 @@ EXPORT {{
         server.wait_for("NFS SERVER INITIALIZED")
         # It starts without its export, too.
         assert "No export entries" not in log.read_text()
-        for file in self.www.iterdir() if copied else ():
+        for file in () if folder else self.www.iterdir():
             self.run(*debs.program(self._programs, "usr/bin/nfs-cp"), str(file), f"nfs://127.0.0.1/export/{file.name}")
 
     def iscsi(self, address: str, disk: Path, target: str = IQN) -> None:

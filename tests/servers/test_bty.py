@@ -32,14 +32,18 @@ def machine(lan: Lan, mac: str) -> dict[str, object]:
     return dict(row)
 
 
+def live_environment(lan: Lan, name: str) -> Path:
+    """Return where a file of bty's live environment is."""
+    return lan.work / "bty" / "boot" / f"bty-netboot-pc-x86_64-v{VERSION}.{name}"
+
+
 @pytest.fixture
 def bty(lan: Lan, card: int) -> Lan:
-    """Return the LAN with bty-web on port 8080, which has a Linux in place of its live environment."""
+    """Return the LAN with bty-web on port 8080."""
     state = lan.work / "bty"
-    boot_files = state / "boot"
-    boot_files.mkdir(parents=True)
-    for file, name in ((linux.KERNEL, "vmlinuz"), (linux.INITRD, "initrd")):
-        shutil.copy(file, boot_files / f"bty-netboot-pc-x86_64-v{VERSION}.{name}")
+    (state / "boot").mkdir(parents=True)
+    for name in ("vmlinuz", "initrd"):
+        live_environment(lan, name).write_bytes(linux.PLACEHOLDER)
     environment = f"BTY_PATHS_STATE_DIR={state}"
     lan.start("env", environment, pypi.environment("bty") / "bin" / "bty-web", name="bty").wait_for("running on", 30)
     return lan
@@ -47,7 +51,10 @@ def bty(lan: Lan, card: int) -> Lan:
 
 @pytest.mark.servers
 def test_new_machine_gets_the_live_environment(bty: Lan, boot: Boot, card: int) -> None:
+    """It is another Linux here."""
     mac = bty.mac(card)
+    shutil.copy(linux.kernel(), live_environment(bty, "vmlinuz"))
+    shutil.copy(linux.initrd(), live_environment(bty, "initrd"))
     booted = boot(URL)
     booted.wait_for("Linux version", 60)
     booted.wait_for(f"bty.server=http://bty-server:8080 bty.mac={mac}", 30)

@@ -61,7 +61,7 @@ def cobbler(lan: Lan, card: int) -> Path:
     lan.http(NGINX)
     command = programs / "cobbler"
     for arguments in (
-        ("distro", "--name=linux", f"--kernel={linux.KERNEL}", f"--initrd={linux.INITRD}", "--arch=x86_64"),
+        ("distro", "--name=linux", f"--kernel={linux.kernel()}", f"--initrd={linux.initrd()}", "--arch=x86_64"),
         ("profile", "--name=profile", "--distro=linux", "--kernel-options=console=ttyS0"),
         ("system", "--name=machine", "--profile=profile", f"--mac={lan.mac(card)}", "--netboot-enabled=1"),
     ):

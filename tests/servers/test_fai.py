@@ -12,8 +12,6 @@ from tests.boot.conftest import Boot
 from tests.boot.test_local_disk import installed_disk
 from tests.servers import linux
 
-ROOT = debs.unpack(debs.FAI)
-
 
 @pytest.fixture
 def fai(lan: Lan) -> list[str]:
@@ -21,18 +19,16 @@ def fai(lan: Lan) -> list[str]:
 
     fai-make-nfsroot does it so, but for its pxelinux.0, which is lpxelinux.0.
     """
-    tftp, config = lan.www / "fai", lan.work / "fai"
+    root, tftp, config = debs.unpack(debs.FAI), lan.www / "fai", lan.work / "fai"
     (tftp / "pxelinux.cfg").mkdir(parents=True)
     for name in ("pxelinux.0", "lpxelinux.0"):
-        shutil.copy(ROOT / "usr/lib/PXELINUX" / name, tftp)
-    shutil.copy(ROOT / "usr/lib/syslinux/modules/bios/ldlinux.c32", tftp)
-    shutil.copy(ROOT / "usr/lib/syslinux/modules/efi64/ldlinux.e64", tftp)
-    shutil.copy(ROOT / "usr/lib/SYSLINUX.EFI/efi64/syslinux.efi", tftp)
-    shutil.copy(linux.KERNEL, tftp / "vmlinuz-6.12")
-    shutil.copy(linux.INITRD, tftp / "initrd.img-6.12")
+        shutil.copy(root / "usr/lib/PXELINUX" / name, tftp)
+    shutil.copy(root / "usr/lib/syslinux/modules/bios/ldlinux.c32", tftp)
+    shutil.copy(root / "usr/lib/syslinux/modules/efi64/ldlinux.e64", tftp)
+    shutil.copy(root / "usr/lib/SYSLINUX.EFI/efi64/syslinux.efi", tftp)
     config.mkdir()
     (config / "nfsroot.conf").write_text(f"NFSROOT=/srv/fai/nfsroot\nTFTPROOT={tftp}\n")
-    return [str(ROOT / "usr/sbin/fai-chboot"), "-C", str(config)]
+    return [str(root / "usr/sbin/fai-chboot"), "-C", str(config)]
 
 
 def url(firmware: Firmware) -> str:
@@ -42,6 +38,8 @@ def url(firmware: Firmware) -> str:
 
 @pytest.mark.servers
 def test_machine_is_installed(fai: list[str], lan: Lan, boot: Boot, card: int, firmware: Firmware) -> None:
+    shutil.copy(linux.kernel(), lan.www / "fai" / "vmlinuz-6.12")
+    shutil.copy(linux.initrd(), lan.www / "fai" / "initrd.img-6.12")
     mac = lan.mac(card)
     lan.run(*fai, "-I", "-P", "-k", "console=ttyS0", "-u", f"nfs://10.0.{card}.1/srv/fai/config", mac)
     booted = boot(url(firmware))

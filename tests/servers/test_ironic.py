@@ -81,13 +81,13 @@ def ironic(lan: Lan, card: int) -> None:
     (state / "tftp" / "master").mkdir(parents=True)
     config = state / "ironic.conf"
     address = f"10.0.{card}.1"
-    config.write_text(CONFIG.format(state=state, address=address, files=linux.INSTALLER, www=lan.www))
+    config.write_text(CONFIG.format(state=state, address=address, files=linux.installer(), www=lan.www))
     lan.run(str(programs / "ironic-dbsync"), "--config-file", str(config), "create_schema")
     server = lan.start(programs / "ironic", "--config-file", config, name="ironic")
     command = [*lan.enter, "curl", "--silent", "--fail", f"{API}/drivers"]
     server.wait_until(lambda: b"fake-hardware" in subprocess.run(command, capture_output=True, check=False).stdout, 60)
     lan.http()
-    kernel, ramdisk = linux.KERNEL.as_uri(), linux.INITRD.as_uri()
+    kernel, ramdisk = linux.kernel().as_uri(), linux.initrd().as_uri()
     node = {
         "name": "machine",
         "driver": "fake-hardware",

@@ -1,7 +1,6 @@
 """LTSP, of Debian's: its menu over tftp, and what it starts."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from tests.boot.conftest import Boot
 from tests.boot.test_local_disk import installed_disk
 from tests.servers import linux
 
-ROOT = debs.unpack(debs.LTSP)
 CONFIG = """
 [server]
 DEFAULT_IMAGE=r_x86_64
@@ -21,25 +19,26 @@ KERNEL_PARAMETERS="console=ttyS0"
 """
 
 
-@pytest.fixture
-def ltsp(lan: Lan, card: int) -> None:
-    """Have LTSP lay out its TFTP directory, for a chroot that holds a kernel."""
+def lay_out(lan: Lan, card: int, kernel: bytes = linux.PLACEHOLDER, initrd: bytes = linux.PLACEHOLDER) -> None:
+    """Have LTSP lay out its TFTP directory, for a chroot that holds this kernel and its initrd."""
+    root = debs.unpack(debs.LTSP)
     chroot = lan.work / "ltsp" / "x86_64"
     for folder in ("proc", "boot"):
         (chroot / folder).mkdir(parents=True)
-    shutil.copy(linux.KERNEL, chroot / "boot" / "vmlinuz")
-    shutil.copy(linux.INITRD, chroot / "boot" / "initrd.img")
+    (chroot / "boot" / "vmlinuz").write_bytes(kernel)
+    (chroot / "boot" / "initrd.img").write_bytes(initrd)
     (lan.work / "etc" / "ltsp").mkdir()
     (lan.work / "etc" / "ltsp" / "ltsp.conf").write_text(CONFIG)
     lan.run("ip", "route", "add", "192.168.67.0/24", "dev", f"tap{card}")  # by it LTSP finds the card
     # It finds busybox there, which has what it lacks.
-    command = ["env", f"PATH={os.environ['PATH']}:{ROOT / 'usr/bin'}", "sh", str(ROOT / "usr/share/ltsp/ltsp")]
+    command = ["env", f"PATH={os.environ['PATH']}:{root / 'usr/bin'}", "sh", str(root / "usr/share/ltsp/ltsp")]
     for applet in (("kernel", "x86_64"), ("initrd",), ("ipxe", "--binaries=0")):
         lan.run(*command, f"--base-dir={lan.work / 'ltsp'}", f"--tftp-dir={lan.www}", *applet)
 
 
-@pytest.mark.servers("one-card-uefi", "last")
-def test_menu_boots_its_default(ltsp: None, lan: Lan, boot: Boot, card: int) -> None:
+@pytest.mark.servers
+def test_menu_boots_its_default(lan: Lan, boot: Boot, card: int) -> None:
+    lay_out(lan, card, linux.kernel().read_bytes(), linux.initrd().read_bytes())
     booted = boot(f"tftp://10.0.{card}.1/ltsp/ltsp.ipxe")
     booted.wait_for("Boot an image from the network in LTSP mode", 60)
     booted.wait_for("Linux version", 120)
@@ -49,12 +48,13 @@ def test_menu_boots_its_default(ltsp: None, lan: Lan, boot: Boot, card: int) -> 
     assert f"sent {lan.www}/ltsp/x86_64/vmlinuz to 10.0.{card}." in (lan.work / f"dnsmasq{card}.log").read_text()
 
 
-@pytest.mark.servers
+@pytest.mark.servers("uefi", "bios-one-card-d", "bios-last")
 @pytest.mark.parametrize("key", ["x", "d"])
 def test_menu_boots_the_local_disk(
-    ltsp: None, lan: Lan, boot: Boot, card: int, firmware: Firmware, key: str, tmp_path: Path
+    lan: Lan, boot: Boot, card: int, firmware: Firmware, key: str, tmp_path: Path
 ) -> None:
     """By "Exit iPXE", and by "first local disk", which is the image itself on UEFI."""
+    lay_out(lan, card)
     booted = boot(f"tftp://10.0.{card}.1/ltsp/ltsp.ipxe", *installed_disk(tmp_path))
     booted.wait_for("Exit iPXE and continue BIOS boot", 60)
     since = len(booted.console)
