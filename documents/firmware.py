@@ -216,6 +216,10 @@ def main() -> int:
     """Boot all and write the page; return 1, and leave the page, if a cell is not what it should be."""
     wanted = sys.argv[1:]
     tables = {title: list(cells()) for title, cells in TABLES.items()}
+    rows = dict.fromkeys(cell.row for cells in tables.values() for cell in cells)
+    if unknown := [row for row in wanted if row not in rows]:
+        print(f'firmware: no row "{unknown[0]}": name some of: {"; ".join(rows)}', file=sys.stderr)
+        return 2
     results = matrix.boot_all(cell for cells in tables.values() for cell in cells if not wanted or cell.row in wanted)
     if results is None:
         return 1

@@ -55,6 +55,10 @@ HOST = "10.0.2.2"
 USER_NETWORK = ("-netdev", "user,id=lan0", "-device", "virtio-net-pci,netdev=lan0,romfile=")
 
 
+class StartError(AssertionError):
+    """QEMU did not start: nothing is known of what would have booted."""
+
+
 class BootError(AssertionError):
     """The machine didn't show what was waited for; the message ends with its console."""
 
@@ -83,6 +87,9 @@ class Machine:
             network: QEMU's arguments for its network cards.
             enter: the words that run a command where the network is.
             links_down: names of the network cards that are unplugged from the start.
+
+        Raises:
+            StartError: QEMU doesn't start.
         """
         self.firmware = firmware
         self.console = ""
@@ -124,7 +131,7 @@ class Machine:
                 break
             except OSError:  # it does not listen yet, or has ended
                 if self._ended:
-                    raise self._error("did not start") from None
+                    raise self._error("did not start", StartError) from None
                 time.sleep(0.01)
         self.monitor("qmp_capabilities")
 
@@ -258,12 +265,12 @@ class Machine:
         self._process.stdin.write(text.encode())
         self._process.stdin.flush()
 
-    def _error(self, what: str) -> BootError:
+    def _error(self, what: str, kind: type[AssertionError] = BootError) -> AssertionError:
         if self._process.poll() is not None:
             self._reader.join()  # to have its last words
         lines = [line for line in self.console.splitlines() if line.strip()]
         tail = "\n".join(lines[-40:])
-        return BootError(f"{self.firmware.name} {what}; log: {self._log.name}\n{tail}")
+        return kind(f"{self.firmware.name} {what}; log: {self._log.name}\n{tail}")
 
     def end(self) -> None:
         """Cut its power."""

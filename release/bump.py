@@ -14,7 +14,7 @@ import boots_from
 from boots_from import image
 from lab import machine
 from lab.firmware import BIOS, UEFI, Firmware
-from lab.machine import BootError, Machine
+from lab.machine import BootError, Machine, StartError
 from lab.media import AHCI_CD
 from template import archive
 from template.__main__ import main as make_template
@@ -127,7 +127,7 @@ def main() -> int:
     except (BuildError, boots_from.BootsFromError) as error:
         print(f"bump: {error}", file=sys.stderr)
         return 2
-    except BootError as error:
+    except (BootError, StartError) as error:
         print(f"bump: {error}", file=sys.stderr)
         return 1
     print("Now: make layout, make test, CHANGELOG.md, and the hashes in docs/secure-boot.md")

@@ -7,12 +7,12 @@ import pytest
 
 from lab.firmware import BIOS
 from lab.lan import Lan
-from lab.machine import BootError, Machine
+from lab.machine import BootError, Machine, StartError
 from lab.media import AHCI_CD
 
 
 def test_machine_that_does_not_start(tmp_path: Path) -> None:
-    with pytest.raises(BootError, match=r"Could not open '.*/no.iso': No such file or directory"):
+    with pytest.raises(StartError, match=r"Could not open '.*/no.iso': No such file or directory"):
         Machine(BIOS, AHCI_CD.arguments(tmp_path / "no.iso"), tmp_path, "lab-no-start")
 
 
