@@ -119,7 +119,10 @@ class Bmc:
     def get(self, path: str) -> Any:
         """Return a resource."""
         script = f"import urllib.request; print(urllib.request.urlopen({BMC + path!r}).read().decode())"
-        return json.loads(self.lan.run(sys.executable, "-c", script))
+        command = [*self.lan.enter, sys.executable, "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr + self.log.read_text()
+        return json.loads(done.stdout)
 
     def boots(self, seconds: float) -> float:
         """Return after how long the machine has run the server's script; raise AssertionError if it hasn't by then."""
