@@ -29,8 +29,9 @@ def starts(boot: Boot, url: str) -> None:
     And now and then, on a busy host, iPXE gets a file over NFS at its next try only: error 420e2001.
     """
     booted = boot(url)
-    booted.wait_for("Linux version", 180, may_fail=url.startswith("nfs:"))
-    booted.wait_for("Run /init as init process", 120)
+    again = url.startswith("nfs:")
+    booted.wait_for("Linux version", 180, may_fail=again)
+    booted.wait_for("Run /init as init process", 120, may_fail=again)
 
 
 @pytest.mark.servers
