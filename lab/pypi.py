@@ -17,11 +17,29 @@ def environment(name: str) -> Path:
     Raises:
         subprocess.CalledProcessError: it can't be had; pip has said why.
     """
-    lock = CHECKOUT / "requirements" / f"{name}.txt"
 
     def make(root: Path) -> None:
         subprocess.run([sys.executable, "-m", "venv", root], check=True)
-        pip = [str(root / "bin" / "pip"), "install", "--quiet", "--no-deps", "--require-hashes"]
-        subprocess.run([*pip, "--requirement", str(lock)], check=True)
+        install(name, root / "bin" / "python")
 
-    return once.made(name, lock.read_text(), make)
+    return once.made(name, lock(name).read_text(), make)
+
+
+def install(name: str, python: str | Path, *words: str) -> None:
+    """Install what a lock names, as it stands.
+
+    Args:
+        name: the lock's.
+        python: whose pip does it.
+        words: more options of pip's.
+
+    Raises:
+        subprocess.CalledProcessError: it can't be had; pip has said why.
+    """
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", *words]
+    subprocess.run([*pip, "--requirement", lock(name)], check=True)
+
+
+def lock(name: str) -> Path:
+    """Return a lock's file."""
+    return CHECKOUT / "requirements" / f"{name}.txt"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import boots_from
-from lab import once
+from lab import once, pypi
 from lab.lan import Lan
 from lab.machine import ipxe
 from template import archive
@@ -27,7 +27,6 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="its Debian is a directory, which mmdebstrap makes for root alone"),
 ]
 
-LOCK = CHECKOUT / "requirements" / "redfish.txt"
 PACKAGES = (
     "curl,libvirt-clients,libvirt-daemon,libvirt-daemon-driver-qemu,libvirt-daemon-driver-storage,ovmf,"
     "python3-libvirt,qemu-system-x86"
@@ -69,8 +68,7 @@ def debian() -> Path:
     def make(root: Path) -> None:
         words = ["--variant=minbase", f"--include={PACKAGES}", "trixie", str(root), archive.host_mirror()]
         subprocess.run(["mmdebstrap", *words], check=True, capture_output=True)
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", *PYTHON]
-        subprocess.run([*pip, f"--target={root}/opt/redfish", f"--requirement={LOCK}"], check=True)
+        pypi.install("redfish", sys.executable, *PYTHON, f"--target={root}/opt/redfish")
         (root / "etc/libvirt/qemu.conf").write_text(
             'user = "root"\ngroup = "root"\nsecurity_driver = "none"\nremember_owner = 0\n'
             'cgroup_controllers = []\nnamespaces = []\nstdio_handler = "file"\n'
@@ -78,7 +76,7 @@ def debian() -> Path:
         (root / "etc/libvirt/libvirtd.conf").write_text('auth_unix_rw = "none"\nauth_unix_ro = "none"\n')
         (root / "etc/hosts").write_text("127.0.0.1 localhost\n10.0.0.1 bty-server\n")
 
-    return once.made("redfish", PACKAGES + LOCK.read_text(), make)
+    return once.made("redfish", PACKAGES + pypi.lock("redfish").read_text(), make)
 
 
 class Bmc:
@@ -112,17 +110,18 @@ class Bmc:
     def sh(self, script: str) -> None:
         """Run a piece of the page."""
         names = {"SYSTEM": f"{BMC}/Systems/{NODE}", "CD": f"{BMC}/Systems/{NODE}/VirtualMedia/Cd", "BMC_USER": "a:b"}
-        command = [*self.lan.enter, *self._inside, *(f"{name}={value}" for name, value in names.items())]
-        done = subprocess.run([*command, "sh", "-euc", script], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr + self.log.read_text()
+        self._run(*self._inside, *(f"{name}={value}" for name, value in names.items()), "sh", "-euc", script)
 
     def get(self, path: str) -> Any:
         """Return a resource."""
         script = f"import urllib.request; print(urllib.request.urlopen({BMC + path!r}).read().decode())"
-        command = [*self.lan.enter, sys.executable, "-c", script]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr + self.log.read_text()
-        return json.loads(done.stdout)
+        return json.loads(self._run(sys.executable, "-c", script))
+
+    def _run(self, *command: str) -> str:
+        """Ask the BMC by a command in its LAN; return what that prints. Where it fails, its log says why."""
+        done = subprocess.run([*self.lan.enter, *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr + self.log.read_text()
+        return done.stdout
 
     def boots(self, seconds: float) -> float:
         """Return after how long the machine has run the server's script; raise AssertionError if it hasn't by then."""
