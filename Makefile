@@ -25,7 +25,7 @@ PYTEST := $(PYTHON) -m pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
 # Files of one's own in the template: docs/forking.md.
 OWN := $(shell sed -n "s/^ *file *= *[\"']\([^\"']*\).*/\1/p" template/firmware.toml)
 
-.PHONY: help iso url-given template machines test test-all servers soak screens matrix firmware layout lint unit boot bench web release bump clean
+.PHONY: help iso url-given template machines test test-all servers soak screens matrix firmware commands layout lint unit boot bench web release bump clean
 
 help:
 	@echo "make iso URL='http://bootserver/boot'   write ./$(OUTPUT); sets up what is missing"
@@ -37,6 +37,7 @@ help:
 	@echo "make screens    make the pictures in docs/screens again, from real boots"
 	@echo "make matrix     boot every machine from every medium; writes docs/matrix.md"
 	@echo "make firmware   boot newer firmware and every network card; writes docs/firmware.md"
+	@echo "make commands   boot each build of iPXE; writes docs/commands.md"
 	@echo "make layout     the tables of docs/layout.md, from the image"
 	@echo "make lint       ruff and mypy"
 	@echo "make unit       the quick tests: two minutes"
@@ -93,6 +94,9 @@ matrix: machines
 
 firmware: machines
 	$(PYTHON) -m documents.firmware
+
+commands: machines
+	$(PYTHON) -m documents.commands
 
 layout: $(TEMPLATE)
 	$(PYTHON) -m documents.layout

@@ -11,14 +11,19 @@ from template.checkout import CHECKOUT, TEMPLATE
 
 PAGE = CHECKOUT / "docs" / "layout.md"
 PICTURE = PAGE.with_suffix(".svg")
-_BEGIN, _END = "<!-- made by make layout: begin -->\n", "<!-- made by make layout: end -->\n"
+
+
+def between_marks(text: str, tables: str, target: str) -> str:
+    """Return a page's text with tables between the marks that name the make target which writes them."""
+    begin, end = (f"<!-- made by make {target}: {word} -->\n" for word in ("begin", "end"))
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n{tables}\n{end}{after}"
 
 
 def page(text: str, image: Path) -> str:
     """Return the page's text with the tables of an image between its marks."""
-    before, rest = text.split(_BEGIN)
-    _, after = rest.split(_END)
-    return f"{before}{_BEGIN}\n{layout.tables(image)}\n{_END}{after}"
+    return between_marks(text, layout.tables(image), "layout")
 
 
 def drawing(image: Path) -> str:

@@ -20,6 +20,7 @@ from boots_from import image
 from lab import browser, debs, mok
 from lab.firmware import BIOS, UEFI, UEFI_SECURE, Firmware
 from lab.lan import Lan, trusting
+from lab.link import NEVER
 from lab.machine import AGAIN, Machine
 from lab.media import AHCI_CD
 from template.checkout import CHECKOUT
@@ -45,7 +46,7 @@ def _serving(script: str) -> Callable[[Lan], None]:
 def _three_cards(lan: Lan) -> None:
     lan.segment()
     lan.segment(dhcp=False)
-    lan.segment(card="e1000e", plugged=False)
+    lan.segment(link_after=NEVER)
 
 
 def _private_ca(lan: Lan) -> None:
@@ -58,7 +59,7 @@ PICTURES: dict[str, tuple[Firmware, str, Callable[[Lan], object], str]] = {
     "boots-bios": (BIOS, URL, _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n"), "Hello"),
     "boots-uefi": (UEFI, URL, _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n"), "Hello"),
     "no-card": (BIOS, URL, lambda _: None, AGAIN),
-    "no-link": (BIOS, URL, lambda lan: lan.segment(card="e1000e", plugged=False), AGAIN),
+    "no-link": (BIOS, URL, lambda lan: lan.segment(link_after=NEVER), AGAIN),
     "no-dhcp": (BIOS, URL, lambda lan: lan.segment(dhcp=False), AGAIN),
     "no-dns": (BIOS, URL, lambda lan: lan.segment(dns=False), AGAIN),
     "unknown-host": (BIOS, "http://nosuchname/boot", _plain, AGAIN),
@@ -103,18 +104,18 @@ def take_secure_boot() -> None:
             mok.enroll(booted, picture)
 
 
-def take_second_build() -> None:
-    """Write the picture of a machine whose server has an ECDSA certificate, with the second build not enrolled."""
+def take_newer_ipxe() -> None:
+    """Write the picture of a machine whose server has an ECDSA certificate, with the newer iPXE not enrolled."""
     with tempfile.TemporaryDirectory(prefix="screen-") as work, Lan(Path(work), debs.unpack(debs.SERVERS)) as lan:
         mok.enrolled_variables(UEFI_SECURE, lan.work)
         ca = trustme.CA()
         lan.segment()
         lan.http(lan.https(ca.issue_cert("bty-server")))
         trusts = trusting([ca], lan.work, UEFI_SECURE)
-        with lan.machine(trusts, "https://bty-server/boot", "screen-second-build", "-device", "VGA") as booted:
+        with lan.machine(trusts, "https://bty-server/boot", "screen-newer-ipxe", "-device", "VGA") as booted:
             booted.wait_for(AGAIN, 120, may_fail=True)
             time.sleep(1)
-            _dump(booted, "secure-boot-ecdsa")
+            _dump(booted, "secure-boot-newer")
 
 
 def take_page() -> None:
@@ -144,9 +145,9 @@ def main() -> None:
     for name in sys.argv[1:] or [*PICTURES, "secure-boot", "page"]:
         if name == "secure-boot":
             take_secure_boot()
-            take_second_build()
-        elif name == "secure-boot-ecdsa":
-            take_second_build()
+            take_newer_ipxe()
+        elif name == "secure-boot-newer":
+            take_newer_ipxe()
         elif name == "page":
             take_page()
         else:

@@ -1,7 +1,8 @@
-"""An HTTP server that does one thing wrong: python faulty_server.py PORT FILE KIND [SECONDS].
+"""An HTTP server that does one thing wrong: python faulty_server.py PORT FILE KIND [NUMBER].
 
-KIND: slow (answers after SECONDS), mute (accepts, never answers), stalls (in mid-body), dies (in
-mid-body), status (500), empty, html. It prints "ready", then a line for each request.
+KIND: slow (answers after NUMBER seconds), mute (accepts, never answers), stalls (in mid-body), dies (in
+mid-body), status (500), busy (answers the first NUMBER requests with 503 and "Retry-After: 1"), empty, html. It prints
+"ready", then a line for each request.
 """
 
 import socket
@@ -10,8 +11,8 @@ import time
 from pathlib import Path
 
 
-def answer(connection: socket.socket, content: bytes, kind: str, seconds: float) -> None:
-    """Read a request and treat it as `kind` says."""
+def answer(connection: socket.socket, content: bytes, kind: str, number: float, answered: int) -> None:
+    """Read a request and treat it as `kind` says; `answered` is how many came before it."""
     request = b""
     while b"\r\n\r\n" not in request:
         part = connection.recv(4096)
@@ -22,9 +23,11 @@ def answer(connection: socket.socket, content: bytes, kind: str, seconds: float)
     status = "500 Internal Server Error" if kind == "status" else "200 OK"
     if kind == "empty":
         content = b""
+    if kind == "busy" and answered < number:
+        status = "503 Service Unavailable\r\nRetry-After: 1"
     head = f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n\r\n".encode()
     if kind == "slow":
-        time.sleep(seconds)
+        time.sleep(number)
     if kind == "mute":
         time.sleep(600)
     elif kind in ("stalls", "dies"):
@@ -36,13 +39,15 @@ def answer(connection: socket.socket, content: bytes, kind: str, seconds: float)
 
 def main() -> None:
     """Serve one connection after another."""
-    port, file, kind, *seconds = sys.argv[1:]
+    port, file, kind, *number = sys.argv[1:]
+    answered = 0
     with socket.create_server(("", int(port))) as listening:
         print("ready", flush=True)
         while True:
             connection, _ = listening.accept()
             with connection:
-                answer(connection, Path(file).read_bytes(), kind, float(seconds[0]) if seconds else 0)
+                answer(connection, Path(file).read_bytes(), kind, float(number[0]) if number else 0, answered)
+            answered += 1
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 import boots_from
 from lab import debs
 from lab.firmware import UEFI, Firmware
+from lab.link import Link
 from lab.machine import Machine
 from lab.media import AHCI_CD, Medium
 from lab.namespaces import unshare
@@ -79,7 +80,7 @@ class Lan:
         self.www.mkdir()
         self._programs = servers
         self.cards: list[str] = []  # QEMU's arguments for the machine's network cards
-        self.links_down: list[str] = []  # QEMU's names of the cards that are unplugged
+        self.links: list[Link] = []  # those that are not up at once and for ever
         self._servers: list[Server] = []
         # Its own /run and /etc: servers' sockets and locks have fixed places, and a bare host lacks what they want.
         script = "ip link set lo up && mount -t tmpfs none /run && mount --bind $0 /etc && echo ready"
@@ -119,7 +120,7 @@ class Lan:
         file = self.work / "boots-from.iso"
         file.write_bytes(image)
         media = [*medium.arguments(file), *more]
-        return Machine(firmware, media, self.work, name, self.cards, enter=self.enter, links_down=self.links_down)
+        return Machine(firmware, media, self.work, name, self.cards, enter=self.enter, links=self.links)
 
     def run(self, *command: str) -> str:
         """Run a command inside and return what it prints."""
@@ -141,7 +142,7 @@ class Lan:
         ipv4: bool = True,
         ipv6: str = "",
         card: str = "virtio-net-pci",
-        plugged: bool = True,
+        link_after: float | None = None,
         spanning_tree: bool = False,
         options: tuple[str, ...] = (),
     ) -> int:
@@ -154,20 +155,27 @@ class Lan:
             router: "self", the address of one, or None for no router.
             ipv4: whether there is IPv4 at all.
             ipv6: "", "slaac" or "dhcpv6".
-            card: QEMU's model of the network card.
-            plugged: whether the card has a link; only e1000e can lack one.
-            spanning_tree: whether the switch holds the port for 30 s after its link comes up.
+            card: QEMU's model of the network card; an e1000e where there is something about its link.
+            link_after: seconds from the opening of the card until its link is up; it drops when the card is closed.
+                NEVER: the card is unplugged. None: QEMU's link, up at once and for ever.
+            spanning_tree: whether the switch holds the port for 30 s after its link comes up, each time.
             options: more of dnsmasq's.
         """
         number = len(self.cards) // 4
         tap, host = f"tap{number}", f"10.0.{number}.1"
         self.run("ip", "tuntap", "add", "dev", tap, "mode", "tap")
         port = tap
+        changed: Callable[[bool], object] = lambda up: None  # noqa: E731
         if spanning_tree:
             port = f"br{number}"
             self.run("ip", "link", "add", port, "type", "bridge", "stp_state", "1", "forward_delay", "1500")
             self.run("ip", "link", "set", tap, "master", port)
-            self.run("ip", "link", "set", tap, "up")
+            link_after = link_after or 0
+            # Else the bridge would not see the link drop.
+            changed = lambda up: self.run("ip", "link", "set", tap, "up" if up else "down")  # noqa: E731
+        if link_after is not None:
+            card = "e1000e"
+            self.links.append(Link(f"card{number}", link_after, changed))
         if ipv4:
             self.run("ip", "address", "add", f"{host}/24", "dev", port)
         if ipv6:
@@ -175,8 +183,6 @@ class Lan:
         self.run("ip", "link", "set", port, "up")
         self.cards += ["-netdev", f"tap,id=lan{number},ifname={tap},script=no,downscript=no"]
         self.cards += ["-device", f"{card},id=card{number},netdev=lan{number},mac={self.mac(number)},romfile="]
-        if not plugged:
-            self.links_down.append(f"card{number}")
         if dhcp:
             self._dnsmasq(number, port, answers_after, dns, router, ipv4, ipv6, options)
         return number

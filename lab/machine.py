@@ -4,10 +4,8 @@ A machine is QEMU with software emulation. Its console is the serial port, to wh
 here copies what it shows on the screen.
 """
 
-import json
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -20,18 +18,20 @@ import pyte
 
 from boots_from import image
 from lab.firmware import Firmware
+from lab.link import RESETS, Link, Links
+from lab.monitor import Monitor, MonitorClosedError
 from template.checkout import BUILD
 
 LOGS = BUILD / "boot-logs"
 WIDTH, HEIGHT = 80, 25  # of the screen that everything has to fit on
 BANNER = "Open Source Network Boot Firmware"  # iPXE's
-AGAIN = "Trying again in 30 s; a key opens iPXE's shell."  # the last line of each diagnosis
+AGAIN = "Retrying in 30 s; press s for the iPXE shell."  # the last line of each diagnosis
 
 # A machine that says one of these will not boot from the image any more: no need to wait for the time-out.
 GIVEN_UP = re.compile(
     r"No bootable device|No bootable option or device was found|Failed to load ldlinux\.c32|Could not find kernel image"
     r"|isolinux\.bin missing or corrupt|Image checksum error|Boot failed: not a bootable disk|UEFI Interactive Shell"
-    r"|>>Start PXE|could (?:not|NOT) boot|NO NETWORK CARD FOUND|server sent FAILED|Security Violation"
+    r"|>>Start PXE|could (?:not|NOT) boot|NO NETWORK CARD FOUND|script FAILED|Security Violation"
     r"|Synchronous Exception|X64 Exception"
 )
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>A-Z])|[\x00\x08\x0f]")
@@ -44,7 +44,7 @@ def usb_keyboard(controller: str, *, pc: bool = True) -> list[str]:
 
 
 def ipxe() -> list[str]:
-    """Return what the builds of iPXE in the image call themselves at a server: the first, and the one for ECDSA."""
+    """Return the user agents of the builds of iPXE in the image: the main one and the newer one."""
     packages = [line.split() for line in image.firmware(image.read_template())]
     return [f"iPXE/{version}" for name, version, *_ in packages if name == "ipxe"]
 
@@ -75,7 +75,7 @@ class Machine:
         network: Iterable[str] = USER_NETWORK,
         *,
         enter: Iterable[str] = (),
-        links_down: Iterable[str] = (),
+        links: Iterable[Link] = (),
     ) -> None:
         """Power the machine on.
 
@@ -86,7 +86,7 @@ class Machine:
             name: names the console's log file.
             network: QEMU's arguments for its network cards.
             enter: the words that run a command where the network is.
-            links_down: names of the network cards that are unplugged from the start.
+            links: those that are not up at once and for ever.
 
         Raises:
             StartError: QEMU doesn't start.
@@ -97,7 +97,8 @@ class Machine:
         self.diagnosed = 0.0  # likewise to the last diagnosis
         self._raw = b""
         self._sockets = tempfile.TemporaryDirectory(prefix="qmp-")  # a socket's path is at most 107 bytes
-        self._socket = Path(self._sockets.name, "monitor")
+        self._resets = Path(self._sockets.name, "resets")
+        self._resets.touch()
         self._changed = threading.Condition()
         self._ended = False
         LOGS.mkdir(parents=True, exist_ok=True)
@@ -111,40 +112,33 @@ class Machine:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self._monitor = socket.socket(socket.AF_UNIX)
-        self._replies = self._monitor.makefile("r")
+        self.links: Links | None = None
+        self._monitor: Monitor | None = None
         try:
-            self._connect()
-            for card in links_down:
-                self.monitor("set_link", name=card, up=False)
-            self.monitor("cont")
+            self._monitor = self._connect("monitor")
+            slow = list(links)
+            for link in slow:
+                self._monitor.run("set_link", name=link.card, up=False)
+            if slow:
+                self.links = Links(slow, self._connect("links"), self._resets)
+            self._monitor.run("cont")
         except BaseException:
             self._close()
             raise
 
-    def _connect(self) -> None:
-        """Connect to QEMU's monitor (QMP, see QEMU's interop/qmp-spec)."""
-        while True:
-            try:
-                self._monitor.connect(str(self._socket))
-                self._replies.readline()
-                break
-            except OSError:  # it does not listen yet, or has ended
-                if self._ended:
-                    raise self._error("did not start", StartError) from None
-                time.sleep(0.01)
-        self.monitor("qmp_capabilities")
+    def _connect(self, name: str) -> Monitor:
+        try:
+            return Monitor(Path(self._sockets.name, name), lambda: self._ended)
+        except MonitorClosedError:
+            raise self._error("did not start", StartError) from None
 
     def monitor(self, command: str, **arguments: object) -> None:
         """Give QEMU's monitor a command; raise AssertionError if it refuses, BootError if QEMU has ended."""
-        reply: dict[str, object] = {"event": ""}
+        assert self._monitor
         try:
-            self._monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
-            while "event" in reply:
-                reply = json.loads(self._replies.readline())
-        except (OSError, json.JSONDecodeError):
+            self._monitor.run(command, **arguments)
+        except MonitorClosedError:
             raise self._error(f'ended before "{command}"') from None
-        assert "return" in reply, reply
 
     def _pflash(self, work: Path) -> list[str]:
         arguments = []
@@ -164,7 +158,9 @@ class Machine:
         return [
             "-accel", "tcg", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
             # A machine that resets itself has failed. -S: it starts when its links are as they should be.
-            "-no-reboot", "-S", "-qmp", f"unix:{self._socket},server=on,wait=off",
+            "-no-reboot", "-S", "-D", str(self._resets), "-d", f"trace:{RESETS}",
+            "-qmp", f"unix:{self._sockets.name}/monitor,server=on,wait=off",
+            "-qmp", f"unix:{self._sockets.name}/links,server=on,wait=off",
         ]  # fmt: skip
 
     def _read(self) -> None:
@@ -231,7 +227,7 @@ class Machine:
         return "".join(line if len(line) == WIDTH else line + "\n" for line in self.screen())
 
     def opens_shell(self, press: Callable[[], None]) -> None:
-        """Press a key while a diagnosis stands; raise BootError if iPXE's shell does not open."""
+        """Press "s" while a diagnosis is shown; raise BootError if iPXE's shell does not open."""
         since = len(self.console)
         press()
         self.wait_for("iPXE> ", 10, may_fail=True, since=since)
@@ -288,8 +284,10 @@ class Machine:
 
     def _close(self) -> None:
         self.end()
-        self._replies.close()
-        self._monitor.close()
+        if self.links:
+            self.links.stop()
+        if self._monitor:
+            self._monitor.close()
         self._sockets.cleanup()
         for stream in (self._process.stdin, self._process.stdout, self._log):
             if stream:

@@ -46,12 +46,12 @@ def enroll(running: Machine, picture: Callable[[str], None] = lambda name: None)
     return _choose(running, *(("grubx64.efi", 2) if _is_pc(running) else ("grubaa64.efi", 3)), picture)
 
 
-def enroll_second(running: Machine) -> str:
-    """Enroll the second build's hash, from iPXE's shell: shim does not ask for it. Else as `enroll`."""
+def enroll_newer(running: Machine) -> str:
+    """Enroll the newer iPXE's hash, from the iPXE shell: shim does not ask for it. Else as `enroll`."""
     since = len(running.console)
     running.enter_text(f"chain file:/EFI/BOOT/{'mmx64' if _is_pc(running) else 'mmaa64'}.efi\r")
     running.wait_for(COUNTDOWN, 20, may_fail=True, since=since)
-    return _choose(running, *(("ecdsa-x86_64.efi", 4) if _is_pc(running) else ("ecdsa-arm64.efi", 5)))
+    return _choose(running, *(("newer-ipxe-x86_64.efi", 4) if _is_pc(running) else ("newer-ipxe-arm64.efi", 5)))
 
 
 def _is_pc(running: Machine) -> bool:

@@ -69,16 +69,17 @@ ROWS = (
         ESP, "EFI/BOOT/grubaa64.efi", "usr/lib/ipxe/ipxe-arm64.efi", "grubaa64.efi: iPXE for ARM64",
         "iPXE for ARM64", enroll="ARM64",
     ),
-    # The second build, which iPXE starts for https with ECDSA; -x86_64 and -arm64 are iPXE's ${buildarch}.
+    # The newer iPXE. The main one starts it for https with ECDSA, and for scripts with commands that it lacks itself.
+    # -x86_64 and -arm64 are iPXE's ${buildarch}.
     # snponly.efi has no drivers. Debian has none for ARM64.
     Row(
-        ESP, "EFI/BOOT/ecdsa-x86_64.efi", "ecdsa/usr/lib/ipxe/snponly.efi", "ecdsa-x86_64.efi: iPXE 2.0, for ECDSA",
-        "a second iPXE, for https with ECDSA; uses the network card through the first",
-        enroll="x86-64, https with ECDSA",
+        ESP, "EFI/BOOT/newer-ipxe-x86_64.efi", "newer/usr/lib/ipxe/snponly.efi", "newer-ipxe-x86_64.efi: iPXE 2.0",
+        "the newer iPXE, for https with ECDSA and more commands; uses the network card through the main one",
+        enroll="x86-64, newer iPXE",
     ),
     Row(
-        ESP, "EFI/BOOT/ecdsa-arm64.efi", "ecdsa/usr/lib/ipxe/ipxe-arm64.efi", "ecdsa-arm64.efi: iPXE 2.0, for ECDSA",
-        "the same for ARM64, where it has drivers of its own", enroll="ARM64, https with ECDSA",
+        ESP, "EFI/BOOT/newer-ipxe-arm64.efi", "newer/usr/lib/ipxe/ipxe-arm64.efi", "newer-ipxe-arm64.efi: iPXE 2.0",
+        "the same for ARM64, where it has its own drivers", enroll="ARM64, newer iPXE",
     ),
     Row(
         ESP, "EFI/BOOT/BOOTX64.EFI", "usr/lib/shim/shimx64.efi.signed", "BOOTX64.EFI: shim, signed by Microsoft",
@@ -122,7 +123,7 @@ ROWS = (
     Row(ISO, "EFI/BOOT/BOOTX64.EFI", "usr/lib/shim/shimx64.efi.signed", COPIES, f"shim{_COPY}"),
     Row(ISO, "EFI/BOOT/grubx64.efi", "usr/lib/ipxe/ipxe-amd64.efi", COPIES, f"iPXE{_COPY}"),
     Row(ISO, "EFI/BOOT/mmx64.efi", "usr/lib/shim/mmx64.efi.signed", COPIES, f"MokManager{_COPY}"),
-    Row(ISO, "EFI/BOOT/ecdsa-x86_64.efi", "ecdsa/usr/lib/ipxe/snponly.efi", COPIES, f"the second iPXE{_COPY}"),
+    Row(ISO, "EFI/BOOT/newer-ipxe-x86_64.efi", "newer/usr/lib/ipxe/snponly.efi", COPIES, f"the newer iPXE{_COPY}"),
     Row(
         ISO, "EFI/BOOT/BOOTAA64.EFI", "usr/lib/ipxe/ipxe-arm64.efi", "copy: iPXE for ARM64",
         f"iPXE itself{_COPY}: shim and MokManager too would take the image over 14 MiB",

@@ -4,10 +4,16 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from lab import server
 from lab.namespaces import NoNamespacesError
 from tests.pinned import MOVED
+
+# No deadline for one example: emulated machines run beside these tests. It is set here, since tests/boot imports tests
+# of tests/unit before the conftest.py there is read.
+settings.register_profile("boots-from", deadline=None)
+settings.load_profile("boots-from")
 
 LEFT_OUT = "no namespaces to be had here"
 
@@ -43,10 +49,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the mark thorough("uefi"), or servers("uefi"), hold for those parameters alone whose id begins so."""
+    """Let the mark thorough("uefi") hold for parameters whose id begins so; thorough(but=("bios",)) for all others.
+
+    The mark servers is read likewise.
+    """
     for item in items:
-        for mark in [mark for mark in item.own_markers if mark.name in ("thorough", "servers") and mark.args]:
-            if not str(getattr(item, "callspec").id).startswith(mark.args):  # noqa: B009
+        for mark in [
+            mark for mark in item.own_markers if mark.name in ("thorough", "servers") and (mark.args or mark.kwargs)
+        ]:
+            begins = str(getattr(item, "callspec").id).startswith(mark.args or mark.kwargs["but"])  # noqa: B009
+            if begins != bool(mark.args):
                 item.own_markers.remove(mark)
 
 

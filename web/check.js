@@ -207,7 +207,7 @@ const BakeRules = (rules) => {
     warnings.push(...ignored.map((what) => text(messages.IGNORED, 0, { protocol, what })));
     const fileStart = start + hostPort.length + 1;
     const file = scheme.name === "tftp" ? rest.slice(fileStart, fileStart + path.length - 1) : "";
-    return { host, file, warnings };
+    return { host, file: file.includes("${") ? "" : file, warnings };
   };
 
   // A disk's fields, from left to right.

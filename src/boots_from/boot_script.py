@@ -10,7 +10,7 @@ SHOWN = 158  # bytes of the URL that are echoed: two lines of the 80-column scre
 
 # The words that @BOOT@ and @THEN@ stand for, by the iPXE command that the table of schemes names.
 BOOT = {
-    "chain": ("imgselect --autofree --timeout ${stall}", "run"),
+    "chain": ("imgselect --autofree --timeout ${stall}", "fetched"),
     "sanboot": ("sanboot", "ended"),
 }
 

@@ -122,7 +122,7 @@ class Scheme(NamedTuple):
 SCHEMES = (
     Scheme("http", "HTTP", "chain", "http://HOST[:PORT][/PATH]", "http://bootserver/boot"),
     Scheme(
-        "https", "HTTP over TLS 1.2; ECDSA on x86-64 and ARM64 UEFI alone", "chain",
+        "https", "HTTP over TLS 1.2; with ECDSA only on x86-64 and ARM64 UEFI", "chain",
         "https://HOST[:PORT][/PATH]", "https://bootserver/boot",
     ),
     Scheme(
@@ -167,7 +167,8 @@ class ChainUrl(NamedTuple):
 
     `url` is the text exactly as given. `public` is the same without user information: what may be
     printed. `warnings` are sentences for the user. `host` is as it was written, an IPv6 address in
-    brackets; empty where the scheme has none. `file` is what a tftp URL names on its server.
+    brackets; empty where the scheme has none. `file` is the path of a tftp URL on its server, empty where it holds a
+    setting: DHCP's `filename` is set to it, and would contain itself.
     """
 
     url: str
@@ -378,7 +379,7 @@ def _check_authority(scheme: Scheme, rest: str, hidden: int) -> _Parts:
     warnings += [messages.IGNORED.text(protocol=protocol, what=what) for what in scheme.ignores if given[what]]
     # iPXE leaves out the slash before it, as in RFC 3617.
     file = rest[start + len(host_port) + 1 :][: len(path) - 1] if scheme.name == "tftp" else ""
-    return _Parts(warnings, host, file)
+    return _Parts(warnings, host, "" if "${" in file else file)
 
 
 def _mask(text: str) -> str:

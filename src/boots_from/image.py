@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from boots_from import boot_script, chain_url, messages, packaged
 from boots_from.errors import TemplateError, UrlError
 
-SLOT_SIZE = 8192  # bytes
+SLOT_SIZE = 12288  # bytes
 SCRIPT = "EFI/BOOT/autoexec.ipxe"  # what the slot is, in either file system
 
 # One on ISO 9660 (BIOS's initrd, and for tools that copy files), one on the ESP (UEFI).

@@ -10,6 +10,7 @@ import pytest
 import boots_from
 from lab.firmware import BIOS
 from lab.lan import Lan
+from lab.link import NEVER
 from lab.machine import AGAIN, BANNER, Machine, usb_keyboard
 from lab.media import AHCI_CD
 from tests.boot.conftest import Boot
@@ -26,7 +27,7 @@ def no_server(lan: Lan) -> Mend:
 
 
 def no_link(lan: Lan) -> Mend:
-    lan.segment(card="e1000e", plugged=False)
+    lan.segment(link_after=NEVER)
     lan.http()
     return lambda lan, booted: booted.monitor("set_link", name="card0", up=True)
 
@@ -54,8 +55,8 @@ def bad_script(lan: Lan) -> Mend:
 
 FAULTS = {
     "no server": (no_server, 12),
-    "no link": (no_link, 18),
-    "no DHCP": (no_dhcp, 55),
+    "no link": (no_link, 33),
+    "no DHCP": (no_dhcp, 62),
     "no name": (no_name, 12),
     "bad script": (bad_script, 12),
 }
@@ -107,12 +108,12 @@ def test_a_key_opens_the_shell(lan: Lan, boot: Boot, fault: str) -> None:
     mend = begin(lan)
     booted = boot("http://new-server/boot" if fault == "no name" else URL, *usb_keyboard("qemu-xhci"))
     booted.shows_diagnosis(seconds + 30)
-    booted.opens_shell(lambda: booted.press("spc"))
+    booted.opens_shell(lambda: booted.press("s"))
     booted.press(*"echo", "spc", *"typed", "ret", shows="\ntyped\r")
     since = len(booted.console)
     booted.press(*"exit", "ret", shows="boots-from: booting from")
     booted.shows_diagnosis(seconds + 30, since)
-    booted.opens_shell(lambda: booted.enter_text("x"))
+    booted.opens_shell(lambda: booted.enter_text("s"))
     nonce = serve(lan)
     mend(lan, booted)
     booted.enter_text("exit\r")
@@ -148,3 +149,56 @@ def test_power_comes_back_for_five_machines_and_later_for_their_server(lan: Lan)
             booted.wait_for(nonce, 150, may_fail=True)
     assert len({request[3] for request in lan.requests()}) == 5
     assert len(lan.requests()) == 5
+
+
+# A serial-over-LAN client that connects, a terminal that is resized or asked what it is, line noise.
+STRAY = (
+    "\r",
+    "\n",
+    "\r\n",
+    "\x1b",
+    "\x1b[A",
+    "\x1b[8;25;80t",
+    "\x1b[?1;2c",
+    "\x00",
+    "\x00\x00\x00",
+    "\x7f",
+    " ",
+    "x",
+    "S",
+)
+
+
+def type_strays(booted: Machine) -> None:
+    for stray in STRAY:
+        booted.enter_text(stray)
+        time.sleep(0.05)
+
+
+@pytest.mark.thorough("uefi")
+def test_stray_bytes_at_the_prompt_open_no_shell(lan: Lan, boot: Boot) -> None:
+    lan.segment()
+    booted = boot(URL)
+    booted.shows_diagnosis(30)
+    since = len(booted.console)
+    type_strays(booted)
+    booted.wait_for("boots-from: booting from", 40, may_fail=True, since=since)
+    booted.wait_for(f"Try 2. {AGAIN}", 30, may_fail=True, since=since)
+    assert "iPXE>" not in booted.console
+    booted.opens_shell(lambda: booted.enter_text("s"))
+
+
+@pytest.mark.thorough
+def test_stray_bytes_while_the_machine_waits_open_no_shell(lan: Lan, boot: Boot) -> None:
+    """For a link, for DHCP and for the switch, and then at the prompt."""
+    lan.segment(dhcp=False)
+    lan.segment(link_after=NEVER)
+    booted = boot(URL)
+    for number in (1, 2):
+        while f"Try {number}. Retrying in" not in booted.console:
+            assert time.monotonic() - booted.started < 200
+            type_strays(booted)
+        since = len(booted.console)
+        booted.wait_for("boots-from: booting from", 40, may_fail=True, since=since)
+    assert "iPXE>" not in booted.console
+    assert booted.console.count(BANNER) == 1

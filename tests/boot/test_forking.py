@@ -38,7 +38,7 @@ def test_static_address_and_a_menu(lan: Lan, tmp_path: Path) -> None:
     """On a LAN without DHCP; the menu is answered by its time-out."""
     fork = Fork(tmp_path / "fork")
     menu = "menu Where to?\nitem there There\nchoose --timeout 1000 where\n"
-    here = "iseq ${round} quick || goto patient\n"
+    here = "goto ${round}\n"
     fork.edit(SCRIPT, (":try\n", f"{menu}:try\n"), (here, f"{lines('A static address')}{here}"))
     lan.segment(dhcp=False)
     (lan.www / "there").write_text("#!ipxe\necho Hello, ${ip} by ${gateway}, ${dns}\nsleep 600\n")
@@ -84,7 +84,7 @@ def test_file_of_ones_own(lan: Lan, tmp_path: Path) -> None:
 @pytest.mark.thorough
 def test_script_that_is_longer(lan: Lan, tmp_path: Path) -> None:
     fork = Fork(tmp_path / "fork")
-    fork.edit("src/boots_from/image.py", ("SLOT_SIZE = 8192", "SLOT_SIZE = 16384"))
+    fork.edit("src/boots_from/image.py", ("SLOT_SIZE = 12288", "SLOT_SIZE = 32768"))
     fork.edit(SCRIPT, (":try\n", "set more and more of it\n" * 400 + ":try\n"))
     serve(lan, "Hello, ${more}")
     with lan.machine_with(BIOS, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-longer") as machine:

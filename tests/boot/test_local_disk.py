@@ -52,5 +52,5 @@ def test_installed_machine_goes_on(lan: Lan, firmware: Firmware, ends: str, medi
     iso = boots_from.bake("http://bty-server/boot")
     name = f"local-disk-{firmware.name}-{ends}-{medium}".replace(" ", "-")
     with lan.machine_with(firmware, iso, MEDIA[medium], name, *installed_disk(tmp_path)) as booted:
-        booted.wait_for("running it", 60)
+        booted.wait_for("starting it", 60)
         booted.wait_for(SHOWS[expected], 60, may_fail=True, since=len(booted.console))

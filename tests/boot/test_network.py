@@ -1,11 +1,14 @@
 """The card that reaches the server is found, soon, whatever hangs on the others."""
 
+import re
 import secrets
+from collections.abc import Callable
 
 import pytest
 
 from lab.firmware import BIOS, UEFI
 from lab.lan import Lan
+from lab.link import NEVER
 from lab.machine import ipxe
 from tests.boot.conftest import Boot
 
@@ -39,12 +42,20 @@ def seen(boot: Boot, url: str, nonce: str, seconds: float) -> dict[str, str]:
     return dict(word.partition("=")[::2] for word in line.split())
 
 
+Segment = Callable[[Lan], object]
+
+
 def silent(lan: Lan) -> None:
     lan.segment(dhcp=False)
 
 
 def unplugged(lan: Lan) -> None:
-    lan.segment(card="e1000e", plugged=False)
+    lan.segment(link_after=NEVER)
+
+
+def broken(lan: Lan) -> None:
+    """iPXE's driver can't open the card: its queue is longer than the driver's."""
+    lan.segment(card="virtio-net-pci,rx_queue_size=1024")
 
 
 def no_way_to_the_server(lan: Lan) -> None:
@@ -53,6 +64,19 @@ def no_way_to_the_server(lan: Lan) -> None:
 
 def good(lan: Lan) -> None:
     lan.segment()
+
+
+def slow(seconds: float) -> Segment:
+    """A good LAN behind a link that takes so long, each time the card is opened."""
+    return lambda lan: lan.segment(link_after=seconds)
+
+
+def spanning_tree(lan: Lan) -> None:
+    lan.segment(spanning_tree=True)
+
+
+def spanning_tree_but_no_way_to_the_server(lan: Lan) -> None:
+    lan.segment(spanning_tree=True, router="10.0.0.254", options=("--address=/bty-server/10.99.0.1",))
 
 
 # What the machine's cards are plugged into; the seconds from the banner to the server's script.
@@ -101,6 +125,54 @@ def test_finds_the_card(lan: Lan, boot: Boot, name: str) -> None:
         assert agent == ipxe()[0]
 
 
+# The cards around the one with a slow link.
+AROUND: dict[str, tuple[list[Segment], list[Segment]]] = {
+    "one card": ([], []),
+    "after an unplugged card": ([unplugged], []),
+    "after a card that can't be opened": ([broken], []),
+    "after a card without a way to the server": ([no_way_to_the_server], []),
+    "after a silent card": ([silent], []),
+    "after three unplugged cards": ([unplugged] * 3, []),
+    "before two unplugged cards": ([], [unplugged] * 2),
+}
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("seconds", [3, 6, 12, 20], ids=lambda seconds: f"{seconds} s")
+@pytest.mark.thorough(but=("bios-6 s-after an unplugged", "uefi-x86_64-20 s-one"))
+def test_slow_link_boots_in_the_first_try(lan: Lan, boot: Boot, around: str, seconds: int) -> None:
+    before, after = AROUND[around]
+    for segment in (*before, slow(seconds), *after):
+        segment(lan)
+    number = len(before)
+    nonce = serve(lan)
+    # Where unplugged cards come after it, they have their 25 s first.
+    saw = seen(boot, "http://bty-server/boot?mac=${netX/mac}", nonce, max(seconds + 25, 37 if after else 0))
+    assert saw["cwuri"].endswith(f"mac={lan.mac(number)}")
+    assert saw["mac"] == saw["netX"] == lan.mac(number)
+
+
+@pytest.mark.thorough
+def test_no_link_is_said_of_cards_that_were_open_for_25_s(lan: Lan, boot: Boot) -> None:
+    unplugged(lan)
+    no_way_to_the_server(lan)
+    unplugged(lan)
+    unplugged(lan)
+    booted = boot(URL)
+    screen = booted.shows_diagnosis(90)
+    assert screen.count("no link: look at cable and switch port") == 3
+    assert booted.links
+    for card, seconds in booted.links.opened.items():
+        assert max(seconds) >= 25, f"{card} was open for {seconds} s"
+
+
+@pytest.mark.thorough
+def test_two_ports_with_spanning_tree_the_first_without_a_way_to_the_server(lan: Lan, boot: Boot) -> None:
+    spanning_tree_but_no_way_to_the_server(lan)
+    spanning_tree(lan)
+    seen(boot, URL, serve(lan), 70)
+
+
 SLOW_LANS = {
     "DHCP answers after 12 s": ({"answers_after": 12}, 60),
     "spanning tree holds the port for 30 s": ({"spanning_tree": True}, 60),
@@ -145,3 +217,16 @@ def test_slow_server_behind_the_second_card(lan: Lan, boot: Boot) -> None:
     lan.faulty(f"#!ipxe\necho {nonce}\nsleep 600\n", "slow 4")
     booted = boot("http://10.0.1.1:8080/boot")
     assert booted.wait_for(nonce, 40) - booted.banner <= 20
+
+
+@pytest.mark.parametrize("command", ["dhcp", "dhcp netX"])
+@pytest.mark.thorough("uefi-x86_64", "bios-dhcp netX")
+def test_report_names_the_card_that_the_script_of_the_server_has_changed_to(lan: Lan, boot: Boot, command: str) -> None:
+    """Plain dhcp takes the first card that gets an address; docs/servers.md says to leave it out, or write netX."""
+    no_way_to_the_server(lan)
+    good(lan)
+    (lan.www / "boot").write_text(f"#!ipxe\n{command}\nchain missing\n")
+    lan.http()
+    number = 1 if "netX" in command else 0
+    screen = boot(URL).shows_diagnosis(60)
+    assert re.search(rf"\nby net{number} {lan.mac(number)} 10\.0\.{number}\.\d+\n", screen)

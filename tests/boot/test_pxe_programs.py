@@ -81,5 +81,5 @@ def test_ipxe_of_the_server_ends_as_a_script_does(lan: Lan, boot: Boot, ends: st
     (lan.www / "boot").write_text("#!ipxe\nimgfetch --name autoexec.ipxe inner\nchain snponly.efi\n")
     booted = boot("tftp://bty-server/boot", *installed_disk(tmp_path))
     booted.wait_for("of the server", 60)
-    follows = "what the server sent FAILED" if ends == "exit 2" else "the installed disk has booted"
+    follows = "the server's script FAILED" if ends == "exit 2" else "the installed disk has booted"
     booted.wait_for(follows, 60, may_fail=True)

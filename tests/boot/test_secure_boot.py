@@ -80,7 +80,7 @@ def test_enrolled_once_it_boots_from_every_url(
 @FIRMWARES
 @pytest.mark.parametrize("kind", [RSA, ECDSA], ids=["RSA", "ECDSA"])
 @pytest.mark.thorough
-def test_https_wants_the_second_build_enrolled_for_ecdsa(
+def test_https_wants_the_newer_ipxe_enrolled_for_ecdsa(
     firmware: Firmware, kind: trustme.KeyType, enrolled: Variables, lan: Lan, tmp_path: Path
 ) -> None:
     """Until then the first build says so."""
@@ -100,10 +100,10 @@ def test_https_wants_the_second_build_enrolled_for_ecdsa(
         with power_on("refused") as running:
             screen = running.shows_diagnosis(firmware.seconds)
             assert "Verification failed: Security Policy Violation" in running.console
-            file = {UEFI_SECURE: "ecdsa-x86_64.efi", ARM64_SECURE: "ecdsa-arm64.efi"}[firmware]
+            file = {UEFI_SECURE: "newer-ipxe-x86_64.efi", ARM64_SECURE: "newer-ipxe-arm64.efi"}[firmware]
             assert f"virtio-net: Secure Boot: enroll {file}\n" in screen
-            running.opens_shell(lambda: running.press("a"))
-            shown = mok.enroll_second(running)
+            running.opens_shell(lambda: running.press("s"))
+            shown = mok.enroll_newer(running)
         assert f"EFI/BOOT/{file} {shown}" in "\n".join(image.enrolled_hashes(image.read_template()))
     with power_on("boots") as running:
         running.wait_for(nonce, firmware.seconds)

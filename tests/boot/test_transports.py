@@ -39,7 +39,7 @@ def serve(folder: Path, name: str = "boot") -> str:
 
 
 def second_stage(booted: Machine, nonce: str) -> None:
-    first = booted.wait_for("running it", SECONDS)
+    first = booted.wait_for("starting it", SECONDS)
     print(f"20 MB in {booted.wait_for(nonce, SECONDS) - first:.1f} s")
 
 
@@ -93,7 +93,7 @@ def test_iscsi_after_a_failed_try(lan: Lan, boot: Boot, tmp_path: Path) -> None:
     booted = boot(f"iscsi:bty-server:::1:{IQN}")
     assert "could NOT boot" in booted.shows_diagnosis(60)
     lan.iscsi("10.0.0.1", disk)
-    booted.opens_shell(lambda: booted.enter_text("x"))
+    booted.opens_shell(lambda: booted.enter_text("s"))
     booted.enter_text("exit\r")
     booted.wait_for("the disk has booted", 120, may_fail=True)
 
@@ -243,7 +243,7 @@ class TestHttpsWithTheCaEnrolled:
         booted = boot("https://bty-server/boot")
         while "net1" not in (screen := booted.shows_diagnosis(200, since=len(booted.console))):
             assert "not found (404)" in screen
-        assert "failed with ECDSA, too: said above\n" in screen
+        assert "the newer iPXE failed: see above\n" in screen
         assert "no answer to DHCP: look at VLAN and server\n" in screen
 
     @pytest.mark.parametrize("end", ["exit", "exit 1"])
@@ -265,10 +265,10 @@ class TestHttpsWithTheCaEnrolled:
         (lan.www / "boot").write_text("#!ipxe\necho here\nchain missing\n")
         lan.http(lan.https(ca.issue_cert("bty-server")))
         booted = boot("https://bty-server/boot")
-        assert "what the server sent FAILED, for the reason above" in booted.shows_diagnosis(SECONDS)
+        assert "the server's script FAILED, for the reason above" in booted.shows_diagnosis(SECONDS)
         assert [request[0] for request in lan.requests()].count("/boot") == 1
         # The operator's next try is the second build's.
-        booted.opens_shell(lambda: booted.enter_text("a"))
+        booted.opens_shell(lambda: booted.enter_text("s"))
         booted.enter_text("exit\r")
         booted.wait_for("here", SECONDS, may_fail=True, since=len(booted.console))
 
@@ -340,7 +340,7 @@ def test_https_with_ecdsa_fails_in_words_on_bios(lan: Lan, boot: Boot, ca: trust
     lan.http(lan.https(ca.issue_cert("bty-server")))
     screen = boot("https://bty-server/boot").shows_diagnosis(SECONDS)
     assert "https://bty-server/boot... Operation not permitted" in screen
-    assert ": no RSA cert, https://ipxe.org/410de13c\n" in screen
+    assert ": no common TLS (RSA, TLS 1.2), https://ipxe.org/410de13c\n" in screen
 
 
 def assert_blames_the_certificate(booted: Machine) -> None:

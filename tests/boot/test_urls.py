@@ -139,3 +139,16 @@ def test_tftp_server_that_knows_what_a_directory_means(lan: Lan, boot: Boot, fir
     assert "could NOT boot" in booted.shows_diagnosis(60)
     (log,) = lan.work.glob("dnsmasq0*")
     assert re.search(r"folder/? not found|cannot read .*folder", log.read_text()), log.read_text()
+
+
+@pytest.mark.thorough("uefi")
+def test_tftp_path_with_the_filename_of_dhcp_is_the_same_in_each_try(lan: Lan, boot: Boot) -> None:
+    """The script sets filename for PXE programs, but not to a path that contains it."""
+    lan.segment(options=("--dhcp-boot=given,,10.0.0.1",))
+    booted = boot("tftp://${next-server}/folder/${filename}")
+    booted.shows_diagnosis(60)
+    booted.opens_shell(lambda: booted.enter_text("s"))
+    (lan.www / "folder").mkdir()
+    (lan.www / "folder" / "given").write_text("#!ipxe\necho here at last\nsleep 600\n")
+    booted.enter_text("exit\r")
+    booted.wait_for("here at last", 30, may_fail=True)

@@ -126,7 +126,10 @@ def test_bill_names_every_package_and_every_program(releases: tuple[Path, Path])
     builds = {part["version"]: part for part in bill["components"] if part["name"] == "ipxe"}
     assert len(builds) == 2
     newer = next(part for version, part in builds.items() if version.startswith("2."))
-    assert {file["name"] for file in newer["components"]} == {"EFI/BOOT/ecdsa-x86_64.efi", "EFI/BOOT/ecdsa-arm64.efi"}
+    assert {file["name"] for file in newer["components"]} == {
+        "EFI/BOOT/newer-ipxe-x86_64.efi",
+        "EFI/BOOT/newer-ipxe-arm64.efi",
+    }
 
 
 def test_bill_is_of_the_image_that_it_is_given() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from lab.lan import Lan
+from lab.link import NEVER
 from tests.boot.conftest import boot as boot
 from tests.boot.conftest import firmware as firmware
 from tests.boot.conftest import lan as lan
@@ -14,5 +15,5 @@ def card(request: pytest.FixtureRequest, lan: Lan) -> int:
     """Return the number of the only card whose LAN answers, with one card and with three."""
     if request.param:
         lan.segment(dhcp=False)
-        lan.segment(dhcp=False, card="e1000e", plugged=False)
+        lan.segment(dhcp=False, link_after=NEVER)
     return lan.segment()

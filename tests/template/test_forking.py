@@ -59,8 +59,10 @@ def test_every_row_of_the_page_is_here() -> None:
 
 def test_another_script(fork: Fork) -> None:
     before = script(fork.bake())
-    fork.edit("src/boots_from/boot.ipxe", ("prompt --timeout 30000 Try", "prompt --timeout 5000 Try"))
-    assert script(fork.bake()) == before.replace("prompt --timeout 30000 Try", "prompt --timeout 5000 Try")
+    fork.edit("src/boots_from/boot.ipxe", ("prompt --key s --timeout 10000 Try", "prompt --key s --timeout 5000 Try"))
+    assert script(fork.bake()) == before.replace(
+        "prompt --key s --timeout 10000 Try", "prompt --key s --timeout 5000 Try"
+    )
 
 
 def test_a_word_of_ones_own_in_the_script(fork: Fork) -> None:
@@ -75,10 +77,10 @@ def test_a_word_of_ones_own_in_the_script(fork: Fork) -> None:
 
 
 def test_a_script_that_is_longer(fork: Fork) -> None:
-    fork.edit("src/boots_from/image.py", ("SLOT_SIZE = 8192", "SLOT_SIZE = 16384"))
+    fork.edit("src/boots_from/image.py", ("SLOT_SIZE = 12288", "SLOT_SIZE = 32768"))
     fork.make("template")
-    url = "http://h/".ljust(8192, "x")
-    assert url in script(fork.bake(url), 16384)
+    url = "http://h/".ljust(12288, "x")
+    assert url in script(fork.bake(url), 32768)
 
 
 def test_other_url_schemes(fork: Fork) -> None:
@@ -86,7 +88,7 @@ def test_other_url_schemes(fork: Fork) -> None:
     (http,) = re.findall(r'^    Scheme\("http", .*\n', source, re.MULTILINE)
     fork.edit("src/boots_from/chain_url.py", (http, http + http.replace("http", "slam").replace("HTTP", "SLAM")))
     assert "  slam://HOST[:PORT][/PATH]\n      SLAM; chain\n" in fork.python("-m", "boots_from", "--help")
-    assert " slam://h/x && goto run ||\n" in script(fork.bake("slam://h/x"))
+    assert " slam://h/x && goto fetched ||\n" in script(fork.bake("slam://h/x"))
     assert "boots-from: no HOST at character 8 of the URL" in fork.make("iso", "URL=slam:///x", status=2)
 
 

@@ -128,12 +128,12 @@ def test_esp_is_sound(esp: Path) -> None:
         "EFI/BOOT/BOOTX64.EFI",
         "EFI/BOOT/ENROLL grubx64.efi (ARM64 - grubaa64.efi)",
         "EFI/BOOT/autoexec.ipxe",
-        "EFI/BOOT/ecdsa-arm64.efi",
-        "EFI/BOOT/ecdsa-x86_64.efi",
         "EFI/BOOT/grubaa64.efi",
         "EFI/BOOT/grubx64.efi",
         "EFI/BOOT/mmaa64.efi",
         "EFI/BOOT/mmx64.efi",
+        "EFI/BOOT/newer-ipxe-arm64.efi",
+        "EFI/BOOT/newer-ipxe-x86_64.efi",
     ]
 
 
@@ -146,7 +146,7 @@ def test_iso9660_tree_is_what_copying_tools_need(iso: Path, names: str) -> None:
         "/EFI/BOOT/BOOTAA64.EFI",
         "/EFI/BOOT/ENROLL grubx64.efi (ARM64 - grubaa64.efi)",
         "/EFI/BOOT/autoexec.ipxe",
-        "/EFI/BOOT/ecdsa-x86_64.efi",
+        "/EFI/BOOT/newer-ipxe-x86_64.efi",
         "/EFI/BOOT/grubx64.efi",
         "/EFI/BOOT/mmx64.efi",
         "/boot/isolinux/ipxe.lkrn",

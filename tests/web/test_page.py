@@ -309,7 +309,7 @@ def test_link_fills_the_field_and_does_nothing_else(
     browser.execute_script("history.replaceState(null, '', location.href.split('#')[0])")
 
 
-ENROLLED = ("grubx64.efi", "grubaa64.efi", "ecdsa-x86_64.efi", "ecdsa-arm64.efi")
+ENROLLED = ("grubx64.efi", "grubaa64.efi", "newer-ipxe-x86_64.efi", "newer-ipxe-arm64.efi")
 COPIES = ("sha256", "dd", "script", "template-sha256", *ENROLLED)
 
 
