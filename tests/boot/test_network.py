@@ -174,7 +174,7 @@ def test_two_ports_with_spanning_tree_the_first_without_a_way_to_the_server(lan:
 
 
 SLOW_LANS = {
-    "DHCP answers after 12 s": ({"answers_after": 12}, 60),
+    "DHCP answers after 12 s": ({"answers_after": 12}, 66),
     "spanning tree holds the port for 30 s": ({"spanning_tree": True}, 60),
     "IPv6 only, SLAAC": ({"ipv4": False, "ipv6": "slaac"}, 10),
     "IPv6 only, DHCPv6": ({"ipv4": False, "ipv6": "dhcpv6"}, 10),
