@@ -5,6 +5,8 @@ fd00:0:0:N::1), where dnsmasq is DHCP, DNS and TFTP at once. Nothing leaves the 
 it directly; others get the same inside a user namespace.
 """
 
+import hashlib
+import mmap
 import os
 import re
 import shutil
@@ -366,3 +368,30 @@ def trusting(cas: list[trustme.CA], work: Path, firmware: Firmware = UEFI) -> Fi
     enrolled.write_bytes(content)
     options = ("-fw_cfg", f"name=etc/edk2/https/cacerts,file={enrolled}")
     return replace(firmware, command=(*firmware.command, *options))
+
+
+# SHA-256 of the certificate of iPXE's own root CA, the only one that it trusts without a store in the firmware: in
+# iPXE's src/crypto/rootcert.c.
+_IPXE_ROOT_CA = bytes.fromhex("9faf717b7f8ca2f93c256c79f8ac5591895d66d1ff3bee6397a70d29c65eed1a")
+
+
+def memory_in(file: Path) -> list[str]:
+    """Return QEMU's arguments for a machine whose memory is a file."""
+    ram = f"memory-backend-file,id=ram,size=512M,share=on,mem-path={file}"
+    return ["-object", ram, "-machine", "memory-backend=ram"]
+
+
+def trust_in_memory(ca: trustme.CA, file: Path) -> None:
+    """Make the iPXE that runs in a machine's memory trust this CA, as it does a public one, in place of its own."""
+    with file.open("r+b") as memory, mmap.mmap(memory.fileno(), 0) as content:
+        at = content.find(_IPXE_ROOT_CA)
+        assert at >= 0
+        while at >= 0:
+            content[at : at + 32] = hashlib.sha256(der(ca)).digest()
+            at = content.find(_IPXE_ROOT_CA)
+
+
+def with_root(leaf: trustme.LeafCert, ca: trustme.CA) -> trustme.LeafCert:
+    """Return a certificate whose chain ends with the CA's own, which such an iPXE wants to see."""
+    chain = [pem.bytes() for pem in (*leaf.cert_chain_pems, ca.cert_pem)]
+    return trustme.LeafCert(leaf.private_key_pem.bytes(), chain[0], chain[1:])

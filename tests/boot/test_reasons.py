@@ -1,8 +1,6 @@
 """Each cause of a failed boot has its words and its error code, from real servers that refuse for that cause."""
 
 import datetime
-import hashlib
-import mmap
 import re
 import secrets
 import sys
@@ -16,11 +14,10 @@ import trustme
 import boots_from
 from lab import debs, faulty_dhcp, faulty_dns
 from lab.firmware import BIOS, UEFI, Firmware
-from lab.lan import IQN, NAME, Lan, der, trusting
+from lab.lan import IQN, NAME, Lan, memory_in, trust_in_memory, trusting, with_root
 from tests.boot.conftest import Boot
 from tests.boot.test_failures import CANNOT, CARD, diagnosis
 from tests.boot.test_network import seen, serve
-from tests.boot.test_transports import _IPXE_ROOT_CA
 
 FAR = "10.99.0.1"  # an address of the host, outside of each LAN
 SECOND = "10.0.0.2"  # another address of the host, in the first LAN
@@ -281,29 +278,15 @@ class TestCertificates:
         leaf = ca.issue_cert(
             NAME, not_before=TODAY + begins * DAY, not_after=TODAY + ends * DAY, key_type=trustme.KeyType.RSA
         )
-        chain = [pem.bytes() for pem in (*leaf.cert_chain_pems, ca.cert_pem)]
-        lan.http(lan.https(trustme.LeafCert(leaf.private_key_pem.bytes(), chain[0], chain[1:])))
+        lan.http(lan.https(with_root(leaf, ca)))
         memory = lan.work / "memory"
-        ram = f"memory-backend-file,id=ram,size=512M,share=on,mem-path={memory}"
-        booted = boot(
-            "https://bty-server/boot", "-object", ram, "-machine", "memory-backend=ram", "-rtc", f"base={clock}"
-        )
+        booted = boot("https://bty-server/boot", *memory_in(memory), "-rtc", f"base={clock}")
         if firmware is BIOS:
             trust_in_memory(ca, memory)
         said = diagnosis(booted, 20)
         code = "0216e43c" if firmware is BIOS else "0216e48f"
         assert f"{CARD}cert expired, or clock wrong, https://ipxe.org/{code}\n" in said
         assert re.search(rf"clock: .* {shown}\.\n", said)
-
-
-def trust_in_memory(ca: trustme.CA, memory: Path) -> None:
-    """Make the iPXE that runs in a machine's memory trust this CA instead of its own."""
-    with memory.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
-        at = content.find(_IPXE_ROOT_CA)
-        assert at >= 0
-        while at >= 0:
-            content[at : at + 32] = hashlib.sha256(der(ca)).digest()
-            at = content.find(_IPXE_ROOT_CA)
 
 
 # Static routes, none of them the default one: RFC 3442 says that they count instead of the gateway.
@@ -327,7 +310,7 @@ def test_static_routes_without_the_default_one_leave_the_newer_ipxe_no_route(lan
     with lan.machine(trusting([ca], tmp_path), f"https://{NAME}/boot", "newer-ipxe-no-route") as booted:
         screen = booted.shows_diagnosis(UEFI.seconds)
     assert re.search(r"net0 52:54:00:00:00:01 .*: no route to the server, https://ipxe\.org/280a6090\n", screen)
-    assert "gateway by option 121" in screen
+    assert "gateway none in use DNS 10.0.0.1" in screen
 
 
 @pytest.mark.thorough("uefi")

@@ -1,8 +1,6 @@
 """Every transport boots from a real server: its script, then 20 MB as the second stage."""
 
 import datetime
-import hashlib
-import mmap
 import os
 import re
 import secrets
@@ -17,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import boots_from
 from lab import debs
 from lab.firmware import ARM64, BIOS, UEFI, Firmware
-from lab.lan import IQN, Lan, der, trusting
+from lab.lan import IQN, Lan, memory_in, trust_in_memory, trusting, with_root
 from lab.machine import BANNER, Machine, ipxe, usb_keyboard
 from lab.media import SCSI_CD
 from template import esp, iso
@@ -308,29 +306,16 @@ def test_https_of_a_ca_that_stands_behind_one_with_ecdsa(lan: Lan, ca: trustme.C
         second_stage(booted, nonce)
 
 
-# SHA-256 of iPXE's own root CA's certificate, the only one that it trusts without a store in the firmware: in
-# iPXE's src/crypto/rootcert.c.
-_IPXE_ROOT_CA = bytes.fromhex("9faf717b7f8ca2f93c256c79f8ac5591895d66d1ff3bee6397a70d29c65eed1a")
-
-
 @pytest.mark.parametrize("firmware", [BIOS], ids=["bios"], indirect=True)
 @with_rsa
 def test_https_on_bios(lan: Lan, boot: Boot, ca: trustme.CA, tmp_path: Path) -> None:
     """As with a public CA: the one that iPXE trusts is the test's, written into the running machine's memory."""
     lan.segment()
     nonce = serve(lan.www)
-    leaf = ca.issue_cert("bty-server", key_type=RSA)
-    key, chain = leaf.private_key_pem.bytes(), [pem.bytes() for pem in leaf.cert_chain_pems]
-    lan.http(lan.https(trustme.LeafCert(key, chain[0], [*chain[1:], ca.cert_pem.bytes()])))
+    lan.http(lan.https(with_root(ca.issue_cert("bty-server", key_type=RSA), ca)))
     memory = tmp_path / "memory"
-    ram = f"memory-backend-file,id=ram,size=512M,share=on,mem-path={memory}"
-    booted = boot("https://bty-server/boot", "-object", ram, "-machine", "memory-backend=ram")
-    with memory.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
-        at = content.find(_IPXE_ROOT_CA)
-        assert at >= 0
-        while at >= 0:
-            content[at : at + 32] = hashlib.sha256(der(ca)).digest()
-            at = content.find(_IPXE_ROOT_CA)
+    booted = boot("https://bty-server/boot", *memory_in(memory))
+    trust_in_memory(ca, memory)
     second_stage(booted, nonce)
 
 
