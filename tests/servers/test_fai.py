@@ -53,7 +53,7 @@ def test_machine_is_installed(fai: list[str], lan: Lan, boot: Boot, card: int, f
 def test_installed_machine_boots_its_disk(
     fai: list[str], lan: Lan, boot: Boot, card: int, firmware: Firmware, tmp_path: Path
 ) -> None:
-    """fai-chboot -o writes localboot -1. On UEFI syslinux.efi ends with an error then, and stray bytes open no shell."""
+    """fai-chboot -o writes localboot -1. On UEFI syslinux.efi then ends with an error; stray bytes open no shell."""
     lan.run(*fai, "-o", lan.mac(card))
     booted = boot(url(firmware), *installed_disk(tmp_path))
     if firmware is not BIOS:
