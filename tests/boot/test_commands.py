@@ -108,6 +108,7 @@ def test_arm64_checks_a_sum_in_the_newer_ipxe(lan: Lan, firmware: Firmware) -> N
 
 
 @pytest.mark.parametrize("firmware", [UEFI], ids=["uefi-x86_64"], indirect=True)
+@pytest.mark.thorough
 def test_command_that_both_builds_lack_is_named(lan: Lan, boot: Boot) -> None:
     lan.segment()
     (lan.www / "boot").write_text("#!ipxe\nimgverify boot signature\n")
@@ -128,7 +129,7 @@ def test_command_that_bios_lacks_is_named(lan: Lan, boot: Boot) -> None:
 
 
 @pytest.mark.parametrize("cards", [1, 3])
-@pytest.mark.thorough("uefi-x86_64", "bios-3")
+@pytest.mark.thorough
 def test_script_hands_over_to_the_ipxe_of_the_server(lan: Lan, boot: Boot, firmware: Firmware, cards: int) -> None:
     """Which is Debian's newest here, and finds its script by DHCP, as the one of FOG does."""
     for _ in range(cards - 1):

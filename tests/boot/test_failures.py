@@ -64,7 +64,7 @@ def test_dhcp_without_dns(lan: Lan, boot: Boot) -> None:
     assert re.search(f"{CARD}no DNS server, {LINK}..... 10.0.0.135 gateway 10.0.0.1 DNS none\n", said)
 
 
-@pytest.mark.thorough("uefi")
+@pytest.mark.thorough
 def test_three_cards_each_with_its_own_trouble_on_one_screen(lan: Lan, boot: Boot) -> None:
     lan.segment()
     lan.segment(dhcp=False)

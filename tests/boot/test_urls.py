@@ -141,7 +141,7 @@ def test_tftp_server_that_knows_what_a_directory_means(lan: Lan, boot: Boot, fir
     assert re.search(r"folder/? not found|cannot read .*folder", log.read_text()), log.read_text()
 
 
-@pytest.mark.thorough("uefi")
+@pytest.mark.thorough
 def test_tftp_path_with_the_filename_of_dhcp_is_the_same_in_each_try(lan: Lan, boot: Boot) -> None:
     """The script sets filename for PXE programs, but not to a path that contains it."""
     lan.segment(options=("--dhcp-boot=given,,10.0.0.1",))
