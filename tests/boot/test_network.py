@@ -133,7 +133,7 @@ AROUND: dict[str, tuple[list[Segment], list[Segment]]] = {
 
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("seconds", [3, 6, 12, 20], ids=lambda seconds: f"{seconds} s")
-@pytest.mark.thorough(but=("bios-6 s-after an unplugged", "uefi-x86_64-6 s-one"))
+@pytest.mark.thorough(but=("bios-6 s-after an unplugged",))
 def test_slow_link_boots_in_the_first_try(lan: Lan, boot: Boot, around: str, seconds: int) -> None:
     before, after = AROUND[around]
     for segment in (*before, slow(seconds), *after):

@@ -214,7 +214,7 @@ CAUSES = {
 
 
 @pytest.mark.parametrize("name", CAUSES)
-@pytest.mark.thorough(but=("bios-no router", "bios-first DNS server says REFUSED", "bios-iSCSI password"))
+@pytest.mark.thorough(but=("bios-no router",))
 def test_cause_is_named_on_the_screen(lan: Lan, boot: Boot, servers: Path, firmware: Firmware, name: str) -> None:
     cause = CAUSES[name]
     url = cause.prepare(lan, servers)
