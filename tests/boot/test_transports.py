@@ -331,7 +331,7 @@ def test_https_with_ecdsa_fails_in_words_on_bios(lan: Lan, boot: Boot, ca: trust
 def assert_blames_the_certificate(booted: Machine) -> None:
     screen = booted.shows_diagnosis(60)
     assert re.search(r"https://bty-server/boot\.* Permission denied \(https://ipxe\.org/\w+\)", screen), screen
-    assert re.search(r": cert(?: is untrusted| out of date|: other name), https://ipxe\.org/0216e", screen)
+    assert re.search(r": cert(?: is untrusted| expired, or clock wrong|: other name), https://ipxe\.org/0216e", screen)
 
 
 @with_rsa
