@@ -81,9 +81,8 @@ class Links:
         with suppress(MonitorClosedError):  # the machine has ended
             while not self._ended.wait(_INTERVAL):
                 were_open = [state for state in self._states if state.since is not None]
-                resets = self._resets.read_text().count(
-                    RESETS
-                )  # first: the closing that explains one is then seen below
+                # Before the registers: the closing that explains a reset is seen there then.
+                resets = self._resets.read_text().count(RESETS)
                 if time.monotonic() - looked > _MOVES:
                     registers, looked = self._registers(), time.monotonic()
                 for state in self._states:

@@ -85,13 +85,17 @@ def test_fog_posts_the_machine_and_its_menu_boots_the_disk(
     assert agents == ipxe()
 
 
-@pytest.mark.parametrize("firmware", [UEFI], ids=["uefi-x86_64"], indirect=True)
-@pytest.mark.thorough
-def test_netboot_xyz_checks_a_sum_in_the_newer_ipxe(lan: Lan, boot: Boot) -> None:
+def serve_checksum(lan: Lan) -> None:
     lan.segment()
     (lan.www / "boot").write_text(CHECKSUM)
     (lan.www / "boot-files").write_bytes(bytes(1_000_000))
     lan.http()
+
+
+@pytest.mark.parametrize("firmware", [UEFI], ids=["uefi-x86_64"], indirect=True)
+@pytest.mark.thorough
+def test_netboot_xyz_checks_a_sum_in_the_newer_ipxe(lan: Lan, boot: Boot) -> None:
+    serve_checksum(lan)
     boot("http://bty-server/boot").wait_for(f"checked {lan.mac(0)}", 60)
     assert [request[1] for request in lan.requests() if request[0] == "/boot"] == ipxe()
 
@@ -99,10 +103,7 @@ def test_netboot_xyz_checks_a_sum_in_the_newer_ipxe(lan: Lan, boot: Boot) -> Non
 @pytest.mark.parametrize("firmware", [ARM64], ids=["uefi-arm64"], indirect=True)
 @pytest.mark.thorough
 def test_arm64_checks_a_sum_in_the_newer_ipxe(lan: Lan, firmware: Firmware) -> None:
-    lan.segment()
-    (lan.www / "boot").write_text(CHECKSUM)
-    (lan.www / "boot-files").write_bytes(bytes(1_000_000))
-    lan.http()
+    serve_checksum(lan)
     with lan.machine(firmware, "http://bty-server/boot", "commands-arm64", medium=SCSI_CD) as booted:
         booted.wait_for(f"checked {lan.mac(0)}", firmware.seconds)
 

@@ -16,13 +16,12 @@ from lab import debs, faulty_dhcp, faulty_dns
 from lab.firmware import BIOS, UEFI, Firmware
 from lab.lan import IQN, NAME, Lan, memory_in, trust_in_memory, trusting, with_root
 from tests.boot.conftest import Boot
-from tests.boot.test_failures import CANNOT, CARD, diagnosis
+from tests.boot.test_failures import CANNOT, CARD, NO_ANSWER, diagnosis
 from tests.boot.test_network import seen, serve
 
 FAR = "10.99.0.1"  # an address of the host, outside of each LAN
 SECOND = "10.0.0.2"  # another address of the host, in the first LAN
 LOGIN_REFUSED = "login refused (401)"
-NO_USABLE_ANSWER = "no usable answer: silent, 503, or redirects without end"
 NAME_UNKNOWN = "name unknown to the DNS"
 TODAY = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -82,12 +81,12 @@ FAILURES = [
     ("imgfetch http://10.0.0.1/500", "1d0c6539", "1d0c6598", "HTTP error 5xx"),
     ("imgfetch http://10.0.0.1/502", "1d0c6539", "1d0c6598", "HTTP error 5xx"),
     ("imgfetch http://10.0.0.1/503", "1d0c6539", "1d0c6598", "HTTP error 5xx"),
-    ("imgfetch --timeout 2000 http://10.0.0.1/busy", "4c072035", "4c072092", NO_USABLE_ANSWER),
-    ("imgfetch --timeout 500 http://10.0.0.1/loop", "4c072035", "4c072092", NO_USABLE_ANSWER),
-    ("imgfetch --timeout 500 http://10.0.0.77/", "4c072035", "4c072092", NO_USABLE_ANSWER),
+    ("imgfetch --timeout 2000 http://10.0.0.1/busy", "4c072035", "4c072092", NO_ANSWER),
+    ("imgfetch --timeout 500 http://10.0.0.1/loop", "4c072035", "4c072092", NO_ANSWER),
+    ("imgfetch --timeout 500 http://10.0.0.77/", "4c072035", "4c072092", NO_ANSWER),
     # TFTP does not learn that the name is unknown, or that there is no route.
-    ("imgfetch --timeout 500 tftp://nosuchname/boot", "4c072035", "4c072092", NO_USABLE_ANSWER),
-    (f"imgfetch --timeout 500 tftp://{FAR}/boot", "4c072035", "4c072092", NO_USABLE_ANSWER),
+    ("imgfetch --timeout 500 tftp://nosuchname/boot", "4c072035", "4c072092", NO_ANSWER),
+    (f"imgfetch --timeout 500 tftp://{FAR}/boot", "4c072035", "4c072092", NO_ANSWER),
     ("imgfetch http://10.0.0.1/closes", "420c6001", "420c6095", "closed without an answer"),
     ("imgfetch https://10.0.0.1:80/", "420c6001", "420c6095", "closed without an answer"),
     ("imgfetch http://10.0.0.1:8080/", "1d0c6239", "1d0c6298", "broke off in the middle"),
@@ -197,8 +196,8 @@ CAUSES = {
     "403": Cause(http("403"), "forbidden (403)", ("410c613c", "410c618f")),
     "410": Cause(http("410"), "HTTP error 4xx", ("1d0c6439", "1d0c6498")),
     "502": Cause(http("502"), "HTTP error 5xx", ("1d0c6539", "1d0c6598")),
-    "503 with Retry-After": Cause(busy, NO_USABLE_ANSWER, _TIMED_OUT, 45),
-    "endless redirect": Cause(http("loop"), NO_USABLE_ANSWER, _TIMED_OUT, 45),
+    "503 with Retry-After": Cause(busy, NO_ANSWER, _TIMED_OUT, 45),
+    "endless redirect": Cause(http("loop"), NO_ANSWER, _TIMED_OUT, 45),
     "no router": Cause(no_router, "no route to the server", ("280a6011", "280a6090")),
     "first DNS server says REFUSED": Cause(first_dns_server("5"), NAME_UNKNOWN, _NO_NAME),
     "first DNS server says SERVFAIL": Cause(first_dns_server("2"), NAME_UNKNOWN, _NO_NAME),
