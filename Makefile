@@ -57,7 +57,7 @@ url-given:
 
 template: $(TEMPLATE)
 
-$(TEMPLATE): .venv/created $(wildcard template/*.py) template/firmware.toml src/boots_from/image.py $(OWN)
+$(TEMPLATE): .venv/created $(wildcard template/*.py template/*.s) template/firmware.toml src/boots_from/image.py $(OWN)
 	@template/install-tools iso
 	@$(PYTHON) -m template
 

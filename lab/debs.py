@@ -10,6 +10,7 @@ from template import archive
 from template.checkout import CACHE
 
 _HERE = Path(__file__).parent
+ASSEMBLERS = _HERE / "assemblers.toml"  # and linkers, for each kind of UEFI machine
 COMPILER = _HERE / "compiler.toml"
 FAI = _HERE / "fai.toml"
 INSTALLER = _HERE / "installer.toml"  # Debian's

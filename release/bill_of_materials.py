@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import boots_from
 from boots_from import image
-from template import archive, contents, layout, own
+from template import archive, contents, layout, mark, own
 from template.archive import Package, Pin
 from template.build import EPOCH
 from template.checkout import CACHE, FIRMWARE
@@ -31,11 +31,12 @@ LICENCES = {
     "shim": "BSD-2-Clause",
 }
 
-# The packages' files, each once: the boot code, and of two copies of a program the ESP's.
+# The programs, each once: the boot code, the packages' files and this project's own; of two copies the ESP's.
 _MBR = "MBR"
+_PROGRAMS = [row for row in contents.ROWS if row.packaged or row.source in contents.MARKS.values()]
 _SOURCES = {
-    **{row.path: row.source for row in contents.ROWS if row.packaged and row.where == contents.ISO},
-    **{row.path: row.source for row in contents.ROWS if row.packaged and row.where == contents.ESP},
+    **{row.path: row.source for row in _PROGRAMS if row.where == contents.ISO},
+    **{row.path: row.source for row in _PROGRAMS if row.where == contents.ESP},
     _MBR: contents.MBR,
 }
 
@@ -66,6 +67,7 @@ def make(template: bytes) -> str:
     components = [
         *(_component(package, programs, replaced) for package in packages),
         *(_own_component(one, programs) for one in files),
+        _mark_component(programs),
     ]
     bill: dict[str, Any] = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -156,6 +158,24 @@ def _own_component(one: Own, programs: dict[str, bytes]) -> dict[str, Any]:
         "bom-ref": ref,
         "licenses": [{"expression": one.licence}],
         "components": [{**file, "bom-ref": f"{ref}#{quote(file['name'])}"} for file in files],
+    }
+
+
+def _mark_component(programs: dict[str, bytes]) -> dict[str, Any]:
+    """Return the entry of the mark, which is this project's own code, with its file for each machine."""
+    machines = {source: machine for machine, source in contents.MARKS.items()}
+    files = [
+        _program(path, mark.program(machines[source]), programs, "this version's")
+        for path, source in _SOURCES.items()
+        if source in machines
+    ]
+    return {
+        "type": "firmware",
+        "bom-ref": "mark",
+        "name": "boots-from-mark",
+        "version": boots_from.__version__,
+        "licenses": [{"license": {"id": "GPL-2.0-or-later"}}],
+        "components": [{**file, "bom-ref": f"mark#{quote(file['name'])}"} for file in files],
     }
 
 

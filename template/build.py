@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from boots_from import image
-from template import archive, contents, esp, iso
+from template import archive, contents, esp, iso, mark
 from template.archive import Package
 from template.checkout import FIRMWARE
 from template.own import Own
@@ -57,6 +57,8 @@ def build(packages: list[Package], own: list[Own], output: Path, work: Path) -> 
         (firmware / one.replaces).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(one.path, firmware / one.replaces)
 
+    for machine, source in contents.MARKS.items():
+        (firmware / source).write_bytes(mark.program(machine))
     _require([*(row.source for row in contents.ROWS if row.packaged), contents.MBR], firmware)
     listing = "".join(f"{package.name} {package.version} {package.suite} {package.sha256}\n" for package in packages)
     hashes = "".join(

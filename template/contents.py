@@ -9,6 +9,7 @@ is iPXE, once the operator has enrolled its hash with MokManager, mm*.efi. shim 
 from dataclasses import dataclass
 
 from boots_from import image
+from template import mark
 
 ESP = "ESP"
 ISO = "ISO 9660"
@@ -17,6 +18,7 @@ ISO = "ISO 9660"
 SLOT = "(the slot)"
 LIST = "(the list of the firmware)"
 CONFIGURATION = "(ISOLINUX's configuration)"
+MARKS = {machine: f"(the mark for {machine})" for machine in mark.MACHINES}
 
 MBR = "usr/lib/ISOLINUX/isohdpfx.bin"  # the boot code of sticks and disks, which is no file of the image
 
@@ -30,6 +32,7 @@ FAT = "FAT16: tables and directories"
 BIOS = "ISOLINUX and ipxe.lkrn: iPXE for BIOS"
 COPIES = "copies: shim, iPXE, MokManager for x86-64"
 URL = "slot: the script for your URL"
+MARK = "mark-running-*.efi: four small programs"
 
 _SLOT = "**slot**: the script, which alone differs between two images"
 _SHIM = "shim. UEFI's name for {} on removable media; Microsoft's signature makes Secure Boot run it"
@@ -105,6 +108,18 @@ ROWS = (
         ESP, "EFI/BOOT/BOOTLOONGARCH64.EFI", "usr/lib/ipxe/ipxe-loong64.efi", "BOOTLOONGARCH64.EFI: iPXE",
         "iPXE for LoongArch64; nobody signs for its Secure Boot",
     ),
+    # Again -x86_64 and so on are ${buildarch}. Next to the script, since firmware reads 64 KiB at once.
+    Row(
+        ESP, "EFI/BOOT/mark-running-x86_64.efi", MARKS["x86_64"], MARK,
+        "marks that iPXE is running, so that a second iPXE inside it returns at once; iPXE for x86-64 starts it",
+        enroll="x86-64, local disk by sanboot",
+    ),
+    Row(
+        ESP, "EFI/BOOT/mark-running-arm64.efi", MARKS["arm64"], MARK, "the same for ARM64",
+        enroll="ARM64, local disk by sanboot",
+    ),
+    Row(ESP, "EFI/BOOT/mark-running-riscv64.efi", MARKS["riscv64"], MARK, "the same for RISC-V 64"),
+    Row(ESP, "EFI/BOOT/mark-running-loong64.efi", MARKS["loong64"], MARK, "the same for LoongArch64"),
     Row(ESP, image.SCRIPT, SLOT, URL, f"{_SLOT}; iPXE on UEFI looks for it where it was loaded from"),
 
     Row(ISO, ISOLINUX, "usr/lib/ISOLINUX/isolinux.bin", BIOS, "BIOS's boot loader, for CD and stick alike"),
@@ -128,6 +143,8 @@ ROWS = (
         ISO, "EFI/BOOT/BOOTAA64.EFI", "usr/lib/ipxe/ipxe-arm64.efi", "copy: iPXE for ARM64",
         f"iPXE itself{_COPY}: shim and MokManager too would take the image over 14 MiB",
     ),
+    Row(ISO, "EFI/BOOT/mark-running-x86_64.efi", MARKS["x86_64"], COPIES, f"the mark{_COPY}"),
+    Row(ISO, "EFI/BOOT/mark-running-arm64.efi", MARKS["arm64"], COPIES, f"the mark for ARM64{_COPY}"),
     Row(ISO, HINT, LIST, COPIES, "its name tells what to choose in MokManager; its content is the next file's"),
     Row(ISO, "firmware.txt", LIST, "firmware.txt", "packages, versions, hashes"),
 )  # fmt: skip

@@ -14,7 +14,7 @@ LABEL = "BOOTS-FROM"
 SERIAL = "b0075f20"  # fixed: a random one would make every build differ
 
 # Room beyond the files: directories, and the rest of each file's last cluster.
-_SLACK = 64 * 1024  # bytes
+_SLACK = 32 * 1024  # bytes
 _FAT_ENTRY = 2  # bytes for a cluster, in each of the two FATs of FAT16
 _ALIGNMENT = 32 * 1024  # bytes: sgdisk remarks on a partition that ends elsewhere
 _ROOT_ENTRIES = 32 * 512  # bytes

@@ -424,12 +424,12 @@ def test_version_names_the_firmware_and_the_template(tmp_path: Path) -> None:
     template = image.read_template()
     firmware = [line.split() for line in image.firmware(template)]
     assert lines[1:9] == [f"firmware {name} {version} (Debian {suite})" for name, version, suite, _ in firmware]
-    for first, line in zip((9, 12, 15, 18), image.enrolled_hashes(template), strict=True):
+    for first, line in zip((9, 12, 15, 18, 21, 24), image.enrolled_hashes(template), strict=True):
         path, digits, what = line.split(maxsplit=2)
         assert lines[first] == f"Secure Boot, {what}: enroll {path}; MokManager shows SHA256 hash"
         rows = "".join(lines[first + 1 : first + 3])
         assert (rows, bytes.fromhex(rows).hex()) == (rows.upper(), digits)
-    assert lines[21:] == [f"template SHA-256 {sha256(template).hexdigest()}"]
+    assert lines[27:] == [f"template SHA-256 {sha256(template).hexdigest()}"]
     assert command("--version", "please", cwd=tmp_path).stdout == result.stdout
 
 

@@ -247,7 +247,10 @@ def test_hashes_to_enroll_are_in_the_page() -> None:
 def test_hashes_to_enroll() -> None:
     lines = image.enrolled_hashes(TEMPLATE)
     names = ["grubx64.efi", "grubaa64.efi", "newer-ipxe-x86_64.efi", "newer-ipxe-arm64.efi"]
+    names += ["mark-running-x86_64.efi", "mark-running-arm64.efi"]
     assert [line.split()[0] for line in lines] == [f"EFI/BOOT/{name}" for name in names]
-    assert all(re.fullmatch(r"\S+ [0-9a-f]{64} (x86-64|ARM64)(, newer iPXE)?", line) for line in lines)
+    assert all(
+        re.fullmatch(r"\S+ [0-9a-f]{64} (x86-64|ARM64)(, newer iPXE|, local disk by sanboot)?", line) for line in lines
+    )
     with pytest.raises(TemplateError):
         image.enrolled_hashes(image.FIRMWARE_LIST_TITLE)

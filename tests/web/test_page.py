@@ -309,7 +309,14 @@ def test_link_fills_the_field_and_does_nothing_else(
     browser.execute_script("history.replaceState(null, '', location.href.split('#')[0])")
 
 
-ENROLLED = ("grubx64.efi", "grubaa64.efi", "newer-ipxe-x86_64.efi", "newer-ipxe-arm64.efi")
+ENROLLED = (
+    "grubx64.efi",
+    "grubaa64.efi",
+    "newer-ipxe-x86_64.efi",
+    "newer-ipxe-arm64.efi",
+    "mark-running-x86_64.efi",
+    "mark-running-arm64.efi",
+)
 COPIES = ("sha256", "dd", "script", "template-sha256", *ENROLLED)
 
 
@@ -422,7 +429,7 @@ def test_keyboard_and_screen_reader(browser: Chrome) -> None:
     """What can be reached has a name, in the order in which it stands; the verdict is announced."""
     enter(browser, "http://bootserver/boot")
     reached = []
-    for _ in range(12):
+    for _ in range(14):
         active = browser.switch_to.active_element
         reached.append((active.aria_role, active.accessible_name))
         active.send_keys(Keys.TAB)
@@ -433,7 +440,7 @@ def test_keyboard_and_screen_reader(browser: Chrome) -> None:
         ("button", "Copy the SHA-256"),
         *(("button", f"Copy {name}'s hash") for name in ENROLLED),
         ("button", "Copy the dd command"),
-        (reached[9][0], "The script inside"),
+        (reached[11][0], "The script inside"),
         ("button", "Copy the script"),
         ("button", "Copy the template's SHA-256"),
     ]

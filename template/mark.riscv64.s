@@ -1,0 +1,46 @@
+/*
+ * The code of the mark for RISC-V 64; mark.x86_64.s explains how to read it. Only the base instructions, uncompressed.
+ *
+ * Sources: UEFI 2.10, section 2.3.7 and the RISC-V ELF psABI 1.0 (arguments in a0 to a4, the result in a0; s0 is
+ * preserved; sp is a multiple of 16); offsets as for x86-64.
+ */
+        .option norelax
+        .option norvc
+
+/* a1 is the system table. On the stack: at 16 the size of the data, at 24 the data. */
+/* 13 01 01 fe             */  addi    sp, sp, -32
+/* 23 30 11 00             */  sd      ra, 0(sp)
+/* 23 34 81 00             */  sd      s0, 8(sp)
+/* 03 b4 85 05             */  ld      s0, 0x58(a1)            /* RuntimeServices */
+/* 93 02 10 00             */  li      t0, 1
+/* 23 38 51 00             */  sd      t0, 16(sp)
+/* 23 3c 51 00             */  sd      t0, 24(sp)
+
+/* GetVariable(name, GUID, attributes: none wanted, size: 1, data) */
+/* 17 05 00 00 13 05 45 07 */  lla     a0, name
+/* 97 05 00 00 93 85 c5 05 */  lla     a1, guid
+/* 13 06 00 00             */  li      a2, 0
+/* 93 06 01 01             */  addi    a3, sp, 16
+/* 13 07 81 01             */  addi    a4, sp, 24
+/* 83 32 84 04             */  ld      t0, 0x48(s0)
+/* e7 80 02 00             */  jalr    t0
+
+/* SetVariable(name, GUID, attributes, size, data): 2 and 1 after EFI_NOT_FOUND, otherwise 0 and 0 */
+/* 9b 06 25 ff             */  addiw   a3, a0, -14
+/* 93 b6 16 00             */  seqz    a3, a3
+/* 13 96 16 00             */  slli    a2, a3, 1
+/* 13 07 81 01             */  addi    a4, sp, 24
+/* 17 05 00 00 13 05 05 04 */  lla     a0, name
+/* 97 05 00 00 93 85 85 02 */  lla     a1, guid
+/* 83 32 84 05             */  ld      t0, 0x58(s0)
+/* e7 80 02 00             */  jalr    t0
+
+/* Return EFI_SUCCESS. */
+/* 13 05 00 00             */  li      a0, 0
+/* 83 30 01 00             */  ld      ra, 0(sp)
+/* 03 34 81 00             */  ld      s0, 8(sp)
+/* 13 01 01 02             */  addi    sp, sp, 32
+/* 67 80 00 00             */  ret
+/* 13 00 00 00             */  .balign 8
+guid:
+name = guid + 16

@@ -1,0 +1,48 @@
+/*
+ * The code of the mark for x86-64. Its bytes are before each instruction: mark.py reads the bytes and says what the
+ * program is for; a test assembles this file and compares. The GUID and the name of the variable follow the code.
+ *
+ * Sources: UEFI 2.10, sections 2.3.4 (arguments in rcx, rdx, r8, r9 and on the stack, above 32 bytes that the called
+ * function may use; rbx is preserved; rsp is a multiple of 16 at a call), 4.3 (RuntimeServices is at 0x58 in the system
+ * table), 4.5 (GetVariable is at 0x48, SetVariable at 0x58), 8.2 (both functions), appendix D (EFI_NOT_FOUND is 14 with
+ * the highest bit set).
+ */
+        .intel_syntax noprefix
+
+/* rdx is the system table. On the stack: at 32 the fifth argument, at 40 the size of the data, at 48 the data. */
+/* 53                   */  push    rbx
+/* 48 83 ec 40          */  sub     rsp, 64
+/* 48 8b 5a 58          */  mov     rbx, [rdx + 0x58]       /* RuntimeServices */
+/* b8 01 00 00 00       */  mov     eax, 1
+/* 48 89 44 24 28       */  mov     [rsp + 40], rax
+/* 48 89 44 24 30       */  mov     [rsp + 48], rax
+
+/* GetVariable(name, GUID, attributes: none wanted, size: 1, data) */
+/* 48 8d 0d 61 00 00 00 */  lea     rcx, [rip + name]
+/* 48 8d 15 4a 00 00 00 */  lea     rdx, [rip + guid]
+/* 45 31 c0             */  xor     r8d, r8d
+/* 4c 8d 4c 24 28       */  lea     r9, [rsp + 40]
+/* 48 8d 44 24 30       */  lea     rax, [rsp + 48]
+/* 48 89 44 24 20       */  mov     [rsp + 32], rax
+/* ff 53 48             */  call    [rbx + 0x48]
+
+/* SetVariable(name, GUID, attributes, size, data). After EFI_NOT_FOUND the size is 1 and the attributes are 2
+ * (EFI_VARIABLE_BOOTSERVICE_ACCESS), which sets the variable. Otherwise both are 0, which deletes it. */
+/* 45 31 c9             */  xor     r9d, r9d
+/* 83 f8 0e             */  cmp     eax, 14
+/* 41 0f 94 c1          */  sete    r9b
+/* 47 8d 04 09          */  lea     r8d, [r9 + r9]
+/* 48 8d 44 24 30       */  lea     rax, [rsp + 48]
+/* 48 89 44 24 20       */  mov     [rsp + 32], rax
+/* 48 8d 15 16 00 00 00 */  lea     rdx, [rip + guid]
+/* 48 8d 0d 1f 00 00 00 */  lea     rcx, [rip + name]
+/* ff 53 58             */  call    [rbx + 0x58]
+
+/* Return EFI_SUCCESS in any case: the script reads the variable. */
+/* 31 c0                */  xor     eax, eax
+/* 48 83 c4 40          */  add     rsp, 64
+/* 5b                   */  pop     rbx
+/* c3                   */  ret
+/* 00 00 00 00          */  .balign 8, 0
+guid:
+name = guid + 16

@@ -1,0 +1,72 @@
+"""The mark: its bytes are what binutils make of the listing, and the file is what UEFI takes."""
+
+import itertools
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab import debs
+from template import contents, mark
+
+# Debian's names of the machines, in those of the tools.
+GNU = {"x86_64": "x86_64", "arm64": "aarch64", "riscv64": "riscv64", "loong64": "loongarch64"}
+MACHINES = pytest.mark.parametrize("machine", mark.MACHINES)
+
+
+def run(machine: str, tool: str, *words: str | Path) -> str:
+    command = debs.program(debs.unpack(debs.ASSEMBLERS), f"usr/bin/{GNU[machine]}-linux-gnu-{tool}")
+    return subprocess.run([*command, *map(str, words)], check=True, capture_output=True, text=True).stdout
+
+
+@MACHINES
+def test_bytes_are_those_of_the_listing(machine: str, tmp_path: Path) -> None:
+    """All of them, and those of each line."""
+    source, made, linked, code = (tmp_path / name for name in ("mark.s", "mark.o", "mark.elf", "mark.bin"))
+    number = itertools.count()
+    source.write_text(
+        mark.BYTES.sub(lambda found: f"line{next(number)}: {found[0]}", mark.listing(machine).read_text())
+    )
+    run(machine, "as", "--fatal-warnings", "-o", made, source)
+    for start in (0x1000, 0x12345000):  # where it is loaded does not matter
+        run(machine, "ld", "--no-relax", f"-Ttext={start:#x}", f"--entry={start:#x}", "-o", linked, made)
+        run(machine, "objcopy", "-O", "binary", "-j", ".text", linked, code)
+        assert code.read_bytes() == mark.code(machine)
+        symbols = {
+            name: int(address, 16) for address, _, name in map(str.split, run(machine, "nm", linked).splitlines())
+        }
+        place = start
+        for line, found in enumerate(mark.BYTES.findall(mark.listing(machine).read_text())):
+            assert symbols[f"line{line}"] == place
+            place += len(bytes.fromhex(found))
+        assert symbols["guid"] == place
+
+
+@MACHINES
+def test_program_is_what_public_tools_take(machine: str, tmp_path: Path) -> None:
+    file = tmp_path / "mark.efi"
+    file.write_bytes(program := mark.program(machine))
+    assert len(program) == 2048
+    said = run(machine, "objdump", "-x", file)
+    assert re.search(r"^Magic\s+020b\b", said, re.MULTILINE)
+    for name, value in (
+        ("Subsystem", "0000000a"),
+        ("SectionAlignment", "00001000"),
+        ("DllCharacteristics", "00000100"),
+    ):
+        assert re.search(rf"^{name}\s+{value}\b", said, re.MULTILINE), name
+    assert re.search(r"^AddressOfEntryPoint\s+0000000000001000$", said, re.MULTILINE)
+    assert re.findall(r"^ +\d (\.\w+) ", said, re.MULTILINE) == [".text", ".sbat", ".reloc"]
+    assert re.findall(r"offset +0 \[1000\] (\w+)", said) == ["ABSOLUTE", "ABSOLUTE"]
+    subprocess.run(["hash-to-efi-sig-list", file, tmp_path / "list"], check=True, capture_output=True)
+    assert mark.GUID.bytes_le + "BootsFromRuns\0".encode("utf-16-le") in program
+
+
+def test_each_is_in_the_image_under_the_name_that_ipxe_asks_for() -> None:
+    assert {row.path for row in contents.ROWS if row.source in contents.MARKS.values()} == {
+        f"EFI/BOOT/mark-running-{machine}.efi" for machine in mark.MACHINES
+    }
+    assert {row.path for row in contents.ROWS if row.source == contents.MARKS["arm64"]} == {
+        "EFI/BOOT/mark-running-arm64.efi"
+    }
