@@ -10,20 +10,23 @@
 /* f3 0b 00 f9 */  str     x19, [sp, #16]
 /* 33 2c 40 f9 */  ldr     x19, [x1, #0x58]        /* RuntimeServices */
 /* 28 00 80 d2 */  mov     x8, #1
-/* e8 23 02 a9 */  stp     x8, x8, [sp, #32]
+/* e8 7f 02 a9 */  stp     x8, xzr, [sp, #32]
 
 /* GetVariable(name, GUID, attributes: none wanted, size: 1, data) */
-/* e0 02 00 10 */  adr     x0, name
-/* 41 02 00 10 */  adr     x1, guid
+/* 40 03 00 10 */  adr     x0, name
+/* a1 02 00 10 */  adr     x1, guid
 /* 02 00 80 d2 */  mov     x2, #0
 /* e3 83 00 91 */  add     x3, sp, #32
 /* e4 a3 00 91 */  add     x4, sp, #40
 /* 68 26 40 f9 */  ldr     x8, [x19, #0x48]
 /* 00 01 3f d6 */  blr     x8
 
-/* SetVariable(name, GUID, attributes, size, data): 2 and 1 after EFI_NOT_FOUND, otherwise 0 and 0 */
-/* 1f 38 00 71 */  cmp     w0, #14
-/* e3 17 9f 9a */  cset    x3, eq
+/* SetVariable(name, GUID, attributes, size, data): data + 1, with 2 and 1 below 3, otherwise with 0 and 0 */
+/* e8 17 40 f9 */  ldr     x8, [sp, #40]
+/* 08 05 00 91 */  add     x8, x8, #1
+/* e8 17 00 f9 */  str     x8, [sp, #40]
+/* 1f 0d 00 f1 */  cmp     x8, #3
+/* e3 27 9f 9a */  cset    x3, lo
 /* 62 78 1f 53 */  lsl     w2, w3, #1
 /* e4 a3 00 91 */  add     x4, sp, #40
 /* 80 01 00 10 */  adr     x0, name

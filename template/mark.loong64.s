@@ -12,20 +12,22 @@
 /* b7 60 c1 28 */  ld.d    $s0, $a1, 0x58          /* RuntimeServices */
 /* 0c 04 80 03 */  ori     $t0, $zero, 1
 /* 6c 40 c0 29 */  st.d    $t0, $sp, 16
-/* 6c 60 c0 29 */  st.d    $t0, $sp, 24
+/* 60 60 c0 29 */  st.d    $zero, $sp, 24
 
 /* GetVariable(name, GUID, attributes: none wanted, size: 1, data) */
-/* 24 03 00 18 */  pcaddi  $a0, %pcrel_20(name)
-/* 85 02 00 18 */  pcaddi  $a1, %pcrel_20(guid)
+/* 64 03 00 18 */  pcaddi  $a0, %pcrel_20(name)
+/* c5 02 00 18 */  pcaddi  $a1, %pcrel_20(guid)
 /* 06 00 15 00 */  or      $a2, $zero, $zero
 /* 67 40 c0 02 */  addi.d  $a3, $sp, 16
 /* 68 60 c0 02 */  addi.d  $a4, $sp, 24
 /* ec 22 c1 28 */  ld.d    $t0, $s0, 0x48
 /* 81 01 00 4c */  jirl    $ra, $t0, 0
 
-/* SetVariable(name, GUID, attributes, size, data): 2 and 1 after EFI_NOT_FOUND, otherwise 0 and 0 */
-/* 87 c8 bf 02 */  addi.w  $a3, $a0, -14
-/* e7 04 40 02 */  sltui   $a3, $a3, 1
+/* SetVariable(name, GUID, attributes, size, data): data + 1, with 2 and 1 below 3, otherwise with 0 and 0 */
+/* 6c 60 c0 28 */  ld.d    $t0, $sp, 24
+/* 8c 05 c0 02 */  addi.d  $t0, $t0, 1
+/* 6c 60 c0 29 */  st.d    $t0, $sp, 24
+/* 87 0d 40 02 */  sltui   $a3, $t0, 3
 /* e6 04 41 00 */  slli.d  $a2, $a3, 1
 /* 68 60 c0 02 */  addi.d  $a4, $sp, 24
 /* c4 01 00 18 */  pcaddi  $a0, %pcrel_20(name)

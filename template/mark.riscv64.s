@@ -14,20 +14,22 @@
 /* 03 b4 85 05             */  ld      s0, 0x58(a1)            /* RuntimeServices */
 /* 93 02 10 00             */  li      t0, 1
 /* 23 38 51 00             */  sd      t0, 16(sp)
-/* 23 3c 51 00             */  sd      t0, 24(sp)
+/* 23 3c 01 00             */  sd      zero, 24(sp)
 
 /* GetVariable(name, GUID, attributes: none wanted, size: 1, data) */
-/* 17 05 00 00 13 05 45 07 */  lla     a0, name
-/* 97 05 00 00 93 85 c5 05 */  lla     a1, guid
+/* 17 05 00 00 13 05 c5 07 */  lla     a0, name
+/* 97 05 00 00 93 85 45 06 */  lla     a1, guid
 /* 13 06 00 00             */  li      a2, 0
 /* 93 06 01 01             */  addi    a3, sp, 16
 /* 13 07 81 01             */  addi    a4, sp, 24
 /* 83 32 84 04             */  ld      t0, 0x48(s0)
 /* e7 80 02 00             */  jalr    t0
 
-/* SetVariable(name, GUID, attributes, size, data): 2 and 1 after EFI_NOT_FOUND, otherwise 0 and 0 */
-/* 9b 06 25 ff             */  addiw   a3, a0, -14
-/* 93 b6 16 00             */  seqz    a3, a3
+/* SetVariable(name, GUID, attributes, size, data): data + 1, with 2 and 1 below 3, otherwise with 0 and 0 */
+/* 83 32 81 01             */  ld      t0, 24(sp)
+/* 93 82 12 00             */  addi    t0, t0, 1
+/* 23 3c 51 00             */  sd      t0, 24(sp)
+/* 93 b6 32 00             */  sltiu   a3, t0, 3
 /* 13 96 16 00             */  slli    a2, a3, 1
 /* 13 07 81 01             */  addi    a4, sp, 24
 /* 17 05 00 00 13 05 05 04 */  lla     a0, name

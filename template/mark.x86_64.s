@@ -13,29 +13,32 @@
 /* 53                   */  push    rbx
 /* 48 83 ec 40          */  sub     rsp, 64
 /* 48 8b 5a 58          */  mov     rbx, [rdx + 0x58]       /* RuntimeServices */
-/* b8 01 00 00 00       */  mov     eax, 1
-/* 48 89 44 24 28       */  mov     [rsp + 40], rax
+/* 31 c0                */  xor     eax, eax
 /* 48 89 44 24 30       */  mov     [rsp + 48], rax
+/* ff c0                */  inc     eax
+/* 48 89 44 24 28       */  mov     [rsp + 40], rax
 
 /* GetVariable(name, GUID, attributes: none wanted, size: 1, data) */
-/* 48 8d 0d 61 00 00 00 */  lea     rcx, [rip + name]
-/* 48 8d 15 4a 00 00 00 */  lea     rdx, [rip + guid]
+/* 48 8d 0d 6a 00 00 00 */  lea     rcx, [rip + name]
+/* 48 8d 15 53 00 00 00 */  lea     rdx, [rip + guid]
 /* 45 31 c0             */  xor     r8d, r8d
 /* 4c 8d 4c 24 28       */  lea     r9, [rsp + 40]
 /* 48 8d 44 24 30       */  lea     rax, [rsp + 48]
 /* 48 89 44 24 20       */  mov     [rsp + 32], rax
 /* ff 53 48             */  call    [rbx + 0x48]
 
-/* SetVariable(name, GUID, attributes, size, data). After EFI_NOT_FOUND the size is 1 and the attributes are 2
- * (EFI_VARIABLE_BOOTSERVICE_ACCESS), which sets the variable. Otherwise both are 0, which deletes it. */
+/* SetVariable(name, GUID, attributes, size, data). The data is one more; it is 0 where there was no such variable. Up to
+ * 2 the size is 1 and the attributes are 2 (EFI_VARIABLE_BOOTSERVICE_ACCESS), which sets the variable. From 3 on both
+ * are 0, which deletes it. */
+/* 48 ff 44 24 30       */  inc     qword ptr [rsp + 48]
 /* 45 31 c9             */  xor     r9d, r9d
-/* 83 f8 0e             */  cmp     eax, 14
-/* 41 0f 94 c1          */  sete    r9b
+/* 48 83 7c 24 30 03    */  cmp     qword ptr [rsp + 48], 3
+/* 41 0f 92 c1          */  setb    r9b
 /* 47 8d 04 09          */  lea     r8d, [r9 + r9]
 /* 48 8d 44 24 30       */  lea     rax, [rsp + 48]
 /* 48 89 44 24 20       */  mov     [rsp + 32], rax
-/* 48 8d 15 16 00 00 00 */  lea     rdx, [rip + guid]
-/* 48 8d 0d 1f 00 00 00 */  lea     rcx, [rip + name]
+/* 48 8d 15 17 00 00 00 */  lea     rdx, [rip + guid]
+/* 48 8d 0d 20 00 00 00 */  lea     rcx, [rip + name]
 /* ff 53 58             */  call    [rbx + 0x58]
 
 /* Return EFI_SUCCESS in any case: the script reads the variable. */
@@ -43,6 +46,6 @@
 /* 48 83 c4 40          */  add     rsp, 64
 /* 5b                   */  pop     rbx
 /* c3                   */  ret
-/* 00 00 00 00          */  .balign 8, 0
+/* 00 00 00 00 00       */  .balign 8, 0
 guid:
 name = guid + 16

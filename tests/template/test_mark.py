@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from boots_from import boot_script, image
 from lab import debs
 from template import contents, mark
 
@@ -70,3 +71,13 @@ def test_each_is_in_the_image_under_the_name_that_ipxe_asks_for() -> None:
     assert {row.path for row in contents.ROWS if row.source == contents.MARKS["arm64"]} == {
         "EFI/BOOT/mark-running-arm64.efi"
     }
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "arm64"])
+def test_script_has_the_last_bytes_of_the_hash_to_enroll(machine: str) -> None:
+    (line,) = (
+        line
+        for line in image.enrolled_hashes(image.read_template())
+        if line.startswith(f"EFI/BOOT/mark-running-{machine}.efi ")
+    )
+    assert f"\nset hash-{machine} {line.split()[1][-8:]}\n" in boot_script.text()
