@@ -14,6 +14,9 @@ from lab.media import SCSI_CD
 REFUSED = "Verification failed: (0x1A) Security Violation"
 COUNTDOWN = "Press any key to perform MOK management"
 
+# Other files than the main iPXE, by what is before the machine in their names: how far down the list they are.
+OTHERS = {"newer-ipxe": 4, "mark-running": 12}
+
 _ROW = r"((?:[0-9A-F]{2} ){15}[0-9A-F]{2})"
 
 
@@ -46,12 +49,18 @@ def enroll(running: Machine, picture: Callable[[str], None] = lambda name: None)
     return _choose(running, *(("grubx64.efi", 2) if _is_pc(running) else ("grubaa64.efi", 3)), picture)
 
 
-def enroll_newer(running: Machine) -> str:
-    """Enroll the newer iPXE's hash, from the iPXE shell: shim does not ask for it. Else as `enroll`."""
+def enroll_another(running: Machine, name: str) -> str:
+    """Enroll the hash of another file, from the iPXE shell: shim does not ask for it. Else as `enroll`.
+
+    Args:
+        running: the machine, at the prompt of the iPXE shell.
+        name: of OTHERS.
+    """
     since = len(running.console)
     running.enter_text(f"chain file:/EFI/BOOT/{'mmx64' if _is_pc(running) else 'mmaa64'}.efi\r")
     running.wait_for(COUNTDOWN, 20, may_fail=True, since=since)
-    return _choose(running, *(("newer-ipxe-x86_64.efi", 4) if _is_pc(running) else ("newer-ipxe-arm64.efi", 5)))
+    machine, down = ("x86_64", 0) if _is_pc(running) else ("arm64", 1)
+    return _choose(running, f"{name}-{machine}.efi", OTHERS[name] + down)
 
 
 def _is_pc(running: Machine) -> bool:

@@ -61,8 +61,8 @@ LACKS = "It needs a command that this iPXE lacks: have it start the iPXE of the 
 
 @pytest.mark.parametrize("firmware", [UEFI], ids=["uefi-x86_64"], indirect=True)
 @pytest.mark.parametrize("cards", [1, 3])
-@pytest.mark.parametrize("ends", ["exit", "sanboot --no-describe --drive 0x81"])
-@pytest.mark.thorough("uefi-x86_64-exit-3", "uefi-x86_64-sanboot --no-describe --drive 0x81")
+@pytest.mark.parametrize("ends", ["exit", "sanboot --no-describe --drive 0x80"])
+@pytest.mark.thorough("uefi-x86_64-exit-3", "uefi-x86_64-sanboot --no-describe --drive 0x80")
 def test_fog_posts_the_machine_and_its_menu_boots_the_disk(
     lan: Lan, boot: Boot, cards: int, ends: str, tmp_path: Path
 ) -> None:
@@ -75,7 +75,7 @@ def test_fog_posts_the_machine_and_its_menu_boots_the_disk(
         error_page 405 =200 /menu;
         location = /boot.php { client_body_in_file_only on; proxy_pass http://127.0.0.1:80/menu; proxy_method GET; }
     """)
-    booted = boot("http://bty-server/default.ipxe", *installed_disk(tmp_path))
+    booted = boot("http://bty-server/default.ipxe", *installed_disk(tmp_path, UEFI))
     booted.wait_for("Boot from hard disk", 60)
     booted.wait_for("the installed disk has booted", 60, may_fail=True)
     posted = [parse_qs(file.read_text()) for file in sorted((lan.work / "t1").rglob("*")) if file.is_file()]

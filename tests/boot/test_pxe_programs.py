@@ -67,7 +67,7 @@ def test_grub_goes_on_to_the_next_boot_device(lan: Lan, boot: Boot, ends: str, t
     shutil.copy(grub, lan.www / "grubnetx64.efi")
     (lan.www / "grub").mkdir()
     (lan.www / "grub" / "grub.cfg").write_text(f"{ends}\n")
-    booted = boot("tftp://bty-server/grubnetx64.efi", *installed_disk(tmp_path))
+    booted = boot("tftp://bty-server/grubnetx64.efi", *installed_disk(tmp_path, UEFI))
     booted.wait_for("the installed disk has booted", 60, may_fail=True)
 
 
@@ -79,7 +79,7 @@ def test_ipxe_of_the_server_ends_as_a_script_does(lan: Lan, boot: Boot, ends: st
     shutil.copy(debs.unpack(FIRMWARE) / "usr/lib/ipxe/snponly.efi", lan.www)
     (lan.www / "inner").write_text(f"#!ipxe\necho of the server\n{ends}\n")
     (lan.www / "boot").write_text("#!ipxe\nimgfetch --name autoexec.ipxe inner\nchain snponly.efi\n")
-    booted = boot("tftp://bty-server/boot", *installed_disk(tmp_path))
+    booted = boot("tftp://bty-server/boot", *installed_disk(tmp_path, UEFI))
     booted.wait_for("of the server", 60)
     follows = "the server's script FAILED" if ends == "exit 2" else "the installed disk has booted"
     booted.wait_for(follows, 60, may_fail=True)

@@ -21,6 +21,7 @@ from lab.media import SCSI_CD, XHCI_STICK
 from lab.server import BootServer
 from template.checkout import FIRMWARE
 from tests.boot.conftest import Variables
+from tests.boot.test_local_disk import SANBOOT, installed_disk
 from tests.boot.test_transports import ECDSA, RSA
 
 FIRMWARES = pytest.mark.parametrize("firmware", [UEFI_SECURE, ARM64_SECURE], ids=lambda firmware: firmware.name)
@@ -103,10 +104,41 @@ def test_https_wants_the_newer_ipxe_enrolled_for_ecdsa(
             file = {UEFI_SECURE: "newer-ipxe-x86_64.efi", ARM64_SECURE: "newer-ipxe-arm64.efi"}[firmware]
             assert f"virtio-net: Secure Boot: enroll {file}\n" in screen
             running.opens_shell(lambda: running.press("s"))
-            shown = mok.enroll_newer(running)
+            shown = mok.enroll_another(running, "newer-ipxe")
         assert f"EFI/BOOT/{file} {shown}" in "\n".join(image.enrolled_hashes(image.read_template()))
     with power_on("boots") as running:
         running.wait_for(nonce, firmware.seconds)
+
+
+@FIRMWARES
+@pytest.mark.thorough
+def test_sanboot_boots_the_disk_if_the_hash_of_the_mark_was_enrolled_last(
+    firmware: Firmware, enrolled: Variables, lan: Lan, tmp_path: Path
+) -> None:
+    """Without it nothing is said of the mark, and the image starts again, as the first disk with a boot loader."""
+    shutil.copy(enrolled(firmware), lan.work)
+    lan.segment()
+    (lan.www / "boot").write_text(f"#!ipxe\n{SANBOOT}\n")
+    (lan.www / "fails").write_text("#!ipxe\nchain missing\n")
+    lan.http()
+    hardware = (*installed_disk(tmp_path, firmware, "virtio-blk-pci"), *mok.keyboard(firmware))
+
+    def power_on(path: str, name: str) -> Machine:
+        iso = boots_from.bake(f"http://bty-server/{path}")
+        return lan.machine_with(firmware, iso, SCSI_CD, f"{firmware.name}-mark-{name}", *hardware)
+
+    with power_on("boot", "not-enrolled") as running:
+        running.wait_for("starting it", firmware.seconds)
+        running.wait_for("boots-from: booting from", firmware.seconds, since=len(running.console))
+        assert "mark" not in running.console
+        assert "Verification failed" not in running.console
+    with power_on("fails", "enroll") as running:
+        running.shows_diagnosis(firmware.seconds)
+        running.opens_shell(lambda: running.press("s"))
+        shown = mok.enroll_another(running, "mark-running")
+    assert f" {shown} " in "\n".join(image.enrolled_hashes(image.read_template()))
+    with power_on("boot", "enrolled") as running:
+        running.wait_for("the installed disk has booted", 2 * firmware.seconds)
 
 
 @pytest.mark.thorough

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import pypi
+from lab.firmware import Firmware
 from lab.lan import Lan
 from release.files import PREBAKED_URL
 from tests.boot.conftest import Boot
@@ -66,7 +67,7 @@ def test_new_machine_gets_the_live_environment(bty: Lan, boot: Boot, card: int) 
 
 @pytest.mark.servers("one-card-uefi", "last")
 def test_prebaked_image_boots_the_local_disk_behind_one_line_of_nginx(
-    bty: Lan, boot: Boot, card: int, tmp_path: Path
+    bty: Lan, boot: Boot, card: int, firmware: Firmware, tmp_path: Path
 ) -> None:
     """A machine whose disks are known, as its live environment would have told them."""
     mac = bty.mac(card)
@@ -81,7 +82,7 @@ def test_prebaked_image_boots_the_local_disk_behind_one_line_of_nginx(
         ("--json", f"@{inventory}", f"{BTY}/pxe/{mac}/inventory"),
     ):
         bty.run("curl", "--silent", "--show-error", "--fail", *command)
-    booted = boot(PREBAKED_URL, *installed_disk(tmp_path))
+    booted = boot(PREBAKED_URL, *installed_disk(tmp_path, firmware))
     booted.wait_for(f"bty: {mac} boot_mode=bty-inventory, booting local disk", 60)
     booted.wait_for("the installed disk has booted", 60)
     assert bty.requests()[0][0::2] == ["/boot", "302"]

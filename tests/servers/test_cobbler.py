@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab import pypi
+from lab.firmware import Firmware
 from lab.lan import Lan
 from tests.boot.conftest import Boot
 from tests.boot.test_local_disk import installed_disk
@@ -32,8 +33,6 @@ EMPTY = [
     *("var/tmp", "var/lib/cobbler/loaders", "var/log/cobbler", "var/www/cobbler/images", "var/www/cobbler/links"),
     *("srv/tftpboot/grub/system", "srv/tftpboot/grub/system_link", "srv/tftpboot/images", "srv/tftpboot/pxelinux.cfg"),
 ]
-# docs/servers.md has this line, for /etc/cobbler/boot_loader_conf/ipxe.template.
-CURE = "iseq \\${platform} efi && exit ||"
 
 
 @pytest.fixture
@@ -76,12 +75,10 @@ def test_new_machine_is_installed(cobbler: Path, lan: Lan, boot: Boot, card: int
     assert f"GET /cblr/svc/op/ipxe/mac/{lan.mac(card)}" in (lan.work / "gunicorn.log").read_text()
 
 
-def test_installed_machine_boots_its_disk(cobbler: Path, lan: Lan, boot: Boot, card: int, tmp_path: Path) -> None:
-    """With the line that it takes on UEFI; see test_local_disk for what follows without it."""
-    template = lan.work / "etc" / "cobbler" / "boot_loader_conf" / "ipxe.template"
-    line = "sanboot --no-describe --drive 0x80"
-    template.write_text(template.read_text().replace(line, f"{CURE} {line}"))
+def test_installed_machine_boots_its_disk(
+    cobbler: Path, lan: Lan, boot: Boot, card: int, firmware: Firmware, tmp_path: Path
+) -> None:
     # What its kickstart and preseed snippets do at the end of an installation.
     lan.run("curl", "--silent", "--show-error", "--fail", f"http://10.0.{card}.1/cblr/svc/op/nopxe/system/machine")
     assert "Netboot Enabled                : False" in lan.run(str(cobbler), "system", "report", "--name=machine")
-    boot(URL, *installed_disk(tmp_path)).wait_for("the installed disk has booted", 90)
+    boot(URL, *installed_disk(tmp_path, firmware)).wait_for("the installed disk has booted", 90)

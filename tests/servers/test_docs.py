@@ -5,7 +5,7 @@ import pytest
 from template.checkout import CHECKOUT
 from tests.servers import test_bty, test_cobbler, test_installer
 
-LINES = [test_bty.NGINX, test_cobbler.CURE, *test_installer.SCRIPT.splitlines()]
+LINES = [test_bty.NGINX, *test_installer.SCRIPT.splitlines()]
 PATHS = [url.partition("bty-server")[2] + "'" for url in (test_bty.URL, test_cobbler.URL)]
 
 

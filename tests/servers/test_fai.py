@@ -55,7 +55,7 @@ def test_installed_machine_boots_its_disk(
 ) -> None:
     """fai-chboot -o writes localboot -1. On UEFI syslinux.efi then ends with an error; stray bytes open no shell."""
     lan.run(*fai, "-o", lan.mac(card))
-    booted = boot(url(firmware), *installed_disk(tmp_path))
+    booted = boot(url(firmware), *installed_disk(tmp_path, firmware))
     if firmware is not BIOS:
         booted.wait_for("press s for the iPXE shell", 60, may_fail=True)
         type_strays(booted)

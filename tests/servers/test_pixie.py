@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab import pypi
+from lab.firmware import Firmware
 from lab.lan import Lan
 from tests.boot.conftest import Boot
 from tests.boot.test_local_disk import installed_disk
@@ -28,8 +29,10 @@ def known(lan: Lan) -> list[str]:
     return [machine["mac"] for machine in machines]
 
 
-def test_machine_is_known_and_goes_on_to_its_disk(pixie: None, lan: Lan, boot: Boot, card: int, tmp_path: Path) -> None:
-    booted = boot("http://bty-server:8080/pxe/${mac}", *installed_disk(tmp_path))
+def test_machine_is_known_and_goes_on_to_its_disk(
+    pixie: None, lan: Lan, boot: Boot, card: int, firmware: Firmware, tmp_path: Path
+) -> None:
+    booted = boot("http://bty-server:8080/pxe/${mac}", *installed_disk(tmp_path, firmware))
     booted.wait_for(f"pixie: no bootable plan for {lan.mac(card)}", 60)
     assert known(lan) == [lan.mac(card)]
     booted.wait_for("the installed disk has booted", 60)
