@@ -140,6 +140,12 @@ class Machine:
         except MonitorClosedError:
             raise self._error(f'ended before "{command}"') from None
 
+    def bytes_read(self) -> int:
+        """Return how much the machine has read from the medium with the image."""
+        assert self._monitor
+        drives = self._monitor.run("query-blockstats")
+        return next(int(drive["stats"]["rd_bytes"]) for drive in drives if drive["device"] == "boot")
+
     def _pflash(self, work: Path) -> list[str]:
         arguments = []
         for unit, file in enumerate(self.firmware.pflash):
