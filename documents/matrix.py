@@ -51,14 +51,19 @@ def plain(medium: Medium) -> Attach:
 
 
 def fat(disk: Path, *files: Path) -> None:
-    """Make a FAT disk of files, and of directories with all that is in them."""
-    geometry = ["-T", "65536", "-h", "64", "-s", "32"]
-    subprocess.run(["mformat", "-C", "-i", disk, *geometry, "::"], check=True, capture_output=True)
-    subprocess.run(["mcopy", "-s", "-i", disk, *files, "::"], check=True, capture_output=True)
+    """Make a disk of 1 GiB with one partition, FAT32 as sticks are sold, of files and whole directories."""
+    with disk.open("wb") as opened:
+        opened.truncate(2**30)
+    first = 2048  # sectors
+    subprocess.run(["sfdisk", "-q", disk], input=f"{first},,c\n".encode(), check=True, capture_output=True)
+    size = (2**30 - first * 512) // 1024  # mkfs.vfat counts in KiB
+    command = ["mkfs.vfat", "-F", "32", "--offset", str(first), str(disk), str(size)]
+    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(["mcopy", "-s", "-i", f"{disk}@@{first * 512}", *files, "::"], check=True, capture_output=True)
 
 
 def _copied_files(image: Path, work: Path, server: BootServer) -> list[str]:
-    """Make a FAT stick with the ISO's files: what Rufus makes in ISO mode, or a person with a file manager."""
+    """Make a FAT32 stick with the ISO's files: what Rufus makes in ISO mode, or a person with a file manager."""
     stick, tree = work / "stick.img", work / "tree"
     xorriso = ["xorriso", "-no_rc", "-osirrox", "on", "-indev", str(image), "-extract", "/", str(tree)]
     subprocess.run(xorriso, check=True, capture_output=True)
@@ -130,7 +135,7 @@ ROWS = {
     "stick, USB 2 (EHCI)": plain(media.EHCI_STICK),
     "stick, USB 3 (xHCI)": plain(media.XHCI_STICK),
     "stick, USB 2, UAS": plain(media.UAS_STICK),
-    "FAT stick with the ISO's files": _copied_files,
+    "FAT32 stick with the ISO's files": _copied_files,
     "disk, IDE": plain(media.IDE_DISK),
     "disk, SATA": plain(media.SATA_DISK),
     "disk, NVMe": plain(media.NVME_DISK),
@@ -146,7 +151,6 @@ ROWS = {
 
 _NO_DRIVER = "the machine's firmware has no driver for it"
 _512 = "the FAT file system and the boot code count in sectors of 512 bytes; with others no hybrid image boots"
-_NOT_COPIED = "the ISO's files hold no loader for it: write the image itself"
 # Where it does not boot, and why.
 WHY_NOT = {
     **{
@@ -161,12 +165,7 @@ WHY_NOT = {
         for row in ("CD, AHCI (SATA)", "disk, SATA")
     },
     **{(column, "disk, 4,096-byte sectors"): _512 for column in COLUMNS},
-    ("BIOS", "FAT stick with the ISO's files"): "copied files bring no boot code: write the image itself",
-    ("ARM64, Secure Boot", "FAT stick with the ISO's files"): (
-        "the ISO's files hold no shim for it, to keep the image below 14 MiB: write the image itself"
-    ),
-    ("RISC-V 64", "FAT stick with the ISO's files"): _NOT_COPIED,
-    ("LoongArch64", "FAT stick with the ISO's files"): _NOT_COPIED,
+    ("BIOS", "FAT32 stick with the ISO's files"): "copied files bring no boot code: write the image itself",
     **{
         (column, "no medium, UEFI HTTP Boot"): "the machine's firmware, as Debian builds it, has no HTTP Boot"
         for column in ("RISC-V 64", "LoongArch64")

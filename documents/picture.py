@@ -24,7 +24,7 @@ class _Part:
     name: str
     colour: str
     size: int  # bytes
-    in_esp: bool
+    on_esp: bool
     top: float = 0  # pixels
 
     @property
@@ -61,7 +61,7 @@ def draw(ranges: list[Range], total: int) -> str:
             f'<text x="{left + width - 8}" y="{middle:.1f}" text-anchor="end" fill="#333">{_size(part.size)}</text>',
         ]
     bios = next(part for part in parts if part.name == contents.BIOS)
-    esp = [part for part in parts if part.in_esp]
+    esp = [part for part in parts if part.on_esp]
     lines += _way_in(
         bios.top, bios.top + bios.height, ("BIOS from CD: El Torito entry 1", "BIOS from stick or disk: MBR")
     )
@@ -77,16 +77,16 @@ def _parts(ranges: list[Range]) -> list[_Part]:
     parts: list[_Part] = []
     end = 0
     for found in ranges:
-        name, in_esp = found.drawn, found.what.startswith("ESP:")
+        name = found.drawn
         gap = found.start - end
         if gap > 2**16:  # smaller ones are the rest of a block
-            name_of_gap = "zeros: the rest of the ESP" if parts[-1].in_esp else "zeros: the ESP begins at a whole MiB"
-            parts.append(_Part(name_of_gap, _WHITE, gap, parts[-1].in_esp))
+            name_of_gap = "zeros: the rest of the ESP" if parts[-1].on_esp else "zeros: the ESP begins at a whole MiB"
+            parts.append(_Part(name_of_gap, _WHITE, gap, parts[-1].on_esp))
         if parts and parts[-1].name == name:
             parts[-1].size += found.size
         else:
-            other = _GREEN if in_esp else _WHITE if found.what.startswith("/") else _GREY
-            parts.append(_Part(name, _COLOURS.get(name, other), found.size, in_esp))
+            other = _GREEN if found.on_esp else _WHITE if found.files else _GREY
+            parts.append(_Part(name, _COLOURS.get(name, other), found.size, found.on_esp))
         end = found.start + found.size
     return parts
 

@@ -31,14 +31,10 @@ LICENCES = {
     "shim": "BSD-2-Clause",
 }
 
-# The programs, each once: the boot code, the packages' files and this project's own; of two copies the ESP's.
+# The programs, each once: the boot code, the packages' files and this project's own.
 _MBR = "MBR"
 _PROGRAMS = [row for row in contents.ROWS if row.packaged or row.source in contents.MARKS.values()]
-_SOURCES = {
-    **{row.path: row.source for row in _PROGRAMS if row.where == contents.ISO},
-    **{row.path: row.source for row in _PROGRAMS if row.where == contents.ESP},
-    _MBR: contents.MBR,
-}
+_SOURCES = {_MBR: contents.MBR, **{row.path: row.source for row in _PROGRAMS}}
 
 
 def make(template: bytes) -> str:
@@ -108,11 +104,8 @@ def _programs(template: bytes) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory(prefix="boots-from-") as work:
         file = Path(work, "template.iso")
         file.write_bytes(template)
-        starts = {part.what: part.start for part in layout.ranges(file)}
-    on_esp = {row.path for row in contents.ROWS if row.where == contents.ESP}
-    parts = {path: f"ESP: /{path}" if path in on_esp else f"/{path}" for path in _SOURCES}
-    parts[_MBR] = "MBR, boot code"
-    return {path: template[starts[what] :] for path, what in parts.items()}
+        starts = {path: part.start for part in layout.ranges(file) for path in part.files}
+    return {path: template[starts.get(path, 0) :] for path in _SOURCES}
 
 
 def _component(package: Package, programs: dict[str, bytes], replaced: set[str]) -> dict[str, Any]:

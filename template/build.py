@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from boots_from import image
-from template import archive, contents, esp, iso, mark
+from template import archive, contents, esp, iso, mark, shared
 from template.archive import Package
 from template.checkout import FIRMWARE
 from template.own import Own
@@ -83,22 +83,42 @@ def build(packages: list[Package], own: list[Own], output: Path, work: Path) -> 
     say(f"ESP   {esp_image.stat().st_size:>10,} bytes")
 
     tree = work / "tree"
-    for row in contents.ROWS:
-        if row.where == contents.ISO:
-            place = tree / row.path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(firmware / row.source, place)
+    in_tree = {row.path: (firmware / row.source).read_bytes() for row in contents.ROWS if row.where == contents.ISO}
+    in_tree |= {path: shared.placeholder(path) for path in contents.shared()}
+    for path, content in in_tree.items():
+        place = tree / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
     made = work / "template.iso"
     date = time.strftime("%Y%m%d%H%M%S", time.gmtime(EPOCH))
-    iso.make(tree, esp_image, firmware / contents.MBR, made, date, env)
+    # The placeholders behind the others, so that the zeros which they become join those in front of the ESP.
+    iso.make(tree, esp_image, firmware / contents.MBR, made, date, env, last=contents.shared())
 
-    image.check(made.read_bytes())
+    whole = bytearray(made.read_bytes())
+    _share(whole, esp_image, on_esp)
+    image.slot_offset(whole)
     part = output.with_name(f".{output.name}.part")
-    shutil.copyfile(made, part)
+    part.write_bytes(whole)
     part.replace(output)
-    content = output.read_bytes()
-    say(f"image {len(content):>10,} bytes, {image.SLOT_COPIES} slots of {image.SLOT_SIZE:,} bytes")
-    say(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
+    say(f"image {len(whole):>10,} bytes, with a slot of {image.SLOT_SIZE:,} bytes")
+    say(f"SHA-256 {hashlib.sha256(whole).hexdigest()}")
+
+
+def _share(whole: bytearray, esp_image: Path, on_esp: dict[str, Path]) -> None:
+    """Let the image's ISO 9660 tree point to the files on its ESP; raise BuildError if one is not as expected there."""
+    content = esp_image.read_bytes()
+    start = whole.rindex(content)
+    starts = esp.places(esp_image)
+    files = {}
+    for path, where in contents.shared().items():
+        if where not in starts:
+            raise BuildError(f"{where} on the ESP is empty: leave its row out of template/contents.py")
+        file = on_esp[where].read_bytes()
+        at = start + starts[where]
+        if whole[at : at + len(file)] != file or at % shared.BLOCK:
+            raise BuildError(f"{where} is not at byte {at} of the image, or that begins no block")
+        files[path] = shared.Extent(at // shared.BLOCK, len(file))
+    shared.point_into_esp(whole, files, start // shared.BLOCK)
 
 
 def authenticode(program: Path, work: Path, env: dict[str, str]) -> str:

@@ -1,5 +1,8 @@
 """What is in the image: a row for each file, from where it is, where it goes, and why.
 
+Each file is there once. The ISO 9660 tree lists the ESP's files by the same paths: BIOS finds the script there, and a
+stick made by copying the ISO's files has all that UEFI needs.
+
 The layout of the template, its picture and its table, and the bill of materials all come from here.
 
 On x86-64 and ARM64 shim comes first: Microsoft has signed it, so Secure Boot runs it, and it runs grub*.efi, which
@@ -30,22 +33,19 @@ ISOLINUX = "boot/isolinux/isolinux.bin"
 # Parts of the picture that hold more than one file.
 FAT = "FAT16: tables and directories"
 BIOS = "ISOLINUX and ipxe.lkrn: iPXE for BIOS"
-COPIES = "copies: shim, iPXE, MokManager for x86-64"
 URL = "slot: the script for your URL"
 MARK = "mark-running-*.efi: four small programs"
 
-_SLOT = "**slot**: the script, which alone differs between two images"
 _SHIM = "shim. UEFI's name for {} on removable media; Microsoft's signature makes Secure Boot run it"
-_COPY = "; here for sticks made by copying the ISO's files"
 
 
 @dataclass(frozen=True)
 class Row:
     """A file of the image.
 
-    `source` is a file of the unpacked packages, what an [[own]] table replaces, or one of the names in brackets above;
-    `drawn` is its part of the picture; `enroll` says for which machines and URLs Secure Boot wants its hash enrolled,
-    and is mostly empty.
+    `where` is the file system that holds it; ISO 9660 also lists what is on the ESP. `source` is a file of the unpacked
+    packages, what an [[own]] table replaces, or one of the names in brackets above; `drawn` is its part of the picture;
+    `enroll` says for which machines and URLs Secure Boot wants its hash enrolled, and is mostly empty.
     """
 
     where: str
@@ -120,7 +120,12 @@ ROWS = (
     ),
     Row(ESP, "EFI/BOOT/mark-running-riscv64.efi", MARKS["riscv64"], MARK, "the same for RISC-V 64"),
     Row(ESP, "EFI/BOOT/mark-running-loong64.efi", MARKS["loong64"], MARK, "the same for LoongArch64"),
-    Row(ESP, image.SCRIPT, SLOT, URL, f"{_SLOT}; iPXE on UEFI looks for it where it was loaded from"),
+    # The last of them: a template that was cut off has lost it, which is seen.
+    Row(
+        ESP, image.SCRIPT, SLOT, URL,
+        "**slot**: the script, which alone differs between two images. iPXE on UEFI looks for it where it was loaded "
+        "from; on BIOS it is the initrd, which iPXE takes for its script",
+    ),
 
     Row(ISO, ISOLINUX, "usr/lib/ISOLINUX/isolinux.bin", BIOS, "BIOS's boot loader, for CD and stick alike"),
     Row(
@@ -132,22 +137,17 @@ ROWS = (
         ISO, "boot/isolinux/ipxe.lkrn", "usr/lib/ipxe/ipxe.lkrn", BIOS,
         "iPXE for BIOS, in the form of a Linux kernel",
     ),
-    Row(ISO, image.SCRIPT, SLOT, URL, f"{_SLOT}; BIOS's initrd, which iPXE takes for its script"),
-    # For sticks made by copying the ISO's files: x86-64 whole, ARM64 without shim. RISC-V and LoongArch have no such
-    # users yet.
-    Row(ISO, "EFI/BOOT/BOOTX64.EFI", "usr/lib/shim/shimx64.efi.signed", COPIES, f"shim{_COPY}"),
-    Row(ISO, "EFI/BOOT/grubx64.efi", "usr/lib/ipxe/ipxe-amd64.efi", COPIES, f"iPXE{_COPY}"),
-    Row(ISO, "EFI/BOOT/mmx64.efi", "usr/lib/shim/mmx64.efi.signed", COPIES, f"MokManager{_COPY}"),
-    Row(ISO, "EFI/BOOT/newer-ipxe-x86_64.efi", "newer/usr/lib/ipxe/snponly.efi", COPIES, f"the newer iPXE{_COPY}"),
-    Row(
-        ISO, "EFI/BOOT/BOOTAA64.EFI", "usr/lib/ipxe/ipxe-arm64.efi", "copy: iPXE for ARM64",
-        f"iPXE itself{_COPY}: shim and MokManager too would take the image over 14 MiB",
-    ),
-    Row(ISO, "EFI/BOOT/mark-running-x86_64.efi", MARKS["x86_64"], COPIES, f"the mark{_COPY}"),
-    Row(ISO, "EFI/BOOT/mark-running-arm64.efi", MARKS["arm64"], COPIES, f"the mark for ARM64{_COPY}"),
-    Row(ISO, HINT, LIST, COPIES, "its name tells what to choose in MokManager; its content is the next file's"),
-    Row(ISO, "firmware.txt", LIST, "firmware.txt", "packages, versions, hashes"),
+    Row(ISO, "firmware.txt", LIST, FAT, "packages, versions, hashes"),
 )  # fmt: skip
+
+
+def shared() -> dict[str, str]:
+    """Return the files of the ISO 9660 tree that are on the ESP: path in the tree, path on the ESP.
+
+    They are the ESP's files, and what is made from the same source as one of them.
+    """
+    on_esp = {row.source: row.path for row in reversed(ROWS) if row.where == ESP}
+    return {row.path: on_esp[row.source] for row in ROWS if row.source in on_esp}
 
 
 def find(where: str, path: str) -> Row:

@@ -4,6 +4,7 @@ Sources: ECMA-119 (ISO 9660), El Torito 1.0, UEFI 2.10 sections 5 (GPT) and 13.3
 page xorrisofs(1), and the layout of archiso's images, which boot on the most machines.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from template.tool import run
@@ -13,7 +14,9 @@ ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"  # UEFI 2.10, table 5-7
 DISK_GUID = "b0075f20-6d00-4b00-8b00-b0075f200001"
 
 
-def make(tree: Path, esp: Path, mbr: Path, image: Path, date: str, env: dict[str, str]) -> None:
+def make(
+    tree: Path, esp: Path, mbr: Path, image: Path, date: str, env: dict[str, str], last: Iterable[str] = ()
+) -> None:
     """Write the hybrid ISO.
 
     Args:
@@ -23,6 +26,7 @@ def make(tree: Path, esp: Path, mbr: Path, image: Path, date: str, env: dict[str
         image: the file to write.
         date: every time stamp in the image, as YYYYMMDDhhmmss, UTC.
         env: the environment for the tool.
+        last: files of the tree whose content is to be behind that of all others.
 
     Raises:
         BuildError: the tool failed.
@@ -45,6 +49,9 @@ def make(tree: Path, esp: Path, mbr: Path, image: Path, date: str, env: dict[str
     option(f"--modification-date={date}00", "--set_all_file_dates", f"{date}00")
     # No 300 KiB of padding: it is for reading CD-R in 1990s drives, and it would end up as a stray partition.
     option("-no-pad")
+
+    for path in last:
+        option("--sort-weight", "-1", f"/{path}")
 
     # BIOS from CD: ISOLINUX. 4 sectors loaded at 0x7C00, as El Torito 1.0 and every BIOS expects.
     option("-b", "boot/isolinux/isolinux.bin", "-c", "boot/isolinux/boot.cat")

@@ -1,7 +1,7 @@
 """What lies where in a finished image, and why.
 
 Reads the image with xorriso and mtools. What the tables say why, they say here, so that a change of the
-layout without a reason for it fails.
+layout without a reason for it fails. A file that ISO 9660 lists too is in one range.
 
 Not handled: images that template/iso.py did not make.
 
@@ -9,16 +9,15 @@ Sources: UEFI 2.10, section 5.3 (GPT); ECMA-119 (ISO 9660), section 8; El Torito
 """
 
 import re
-import struct
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from template import contents
+from template import contents, esp
 from template.esp import SECTOR
+from template.shared import BLOCK
 from template.tool import BuildError, run
-
-BLOCK = 2048  # bytes: ISO 9660's
 
 # Parts of the picture.
 _TABLES, _TABLES_COPY, _TREE = "MBR and GPT", "GPT, copy", "ISO 9660: directories, El Torito"
@@ -26,13 +25,18 @@ _TABLES, _TABLES_COPY, _TREE = "MBR and GPT", "GPT, copy", "ISO 9660: directorie
 
 @dataclass(frozen=True)
 class Range:
-    """Bytes of the image: the first, how many, what they are, why they are there, and their part of the picture."""
+    """Bytes of the image: the first, how many, what they are, why they are there, and their part of the picture.
+
+    `files` are the paths of what begins there, in ISO 9660 and on the ESP; `on_esp` says whether it is within that.
+    """
 
     start: int
     size: int
     what: str
     why: str
     drawn: str
+    files: tuple[str, ...] = ()
+    on_esp: bool = False
 
 
 def ranges(image: Path) -> list[Range]:
@@ -46,7 +50,7 @@ def ranges(image: Path) -> list[Range]:
     report = _report(image)
     entries = int(_found(r"GPT entry array *: *2 +(\d+)", report)[0]) * 128
     catalog = int(_found(r"El Torito catalog *: *(\d+)", report)[0])
-    esp, esp_sectors = (int(word) for word in _found(r"MBR partition *: *2 +\S+ +0xef +(\d+) +(\d+)", report))
+    first, sectors = (int(word) for word in _found(r"MBR partition *: *2 +\S+ +0xef +(\d+) +(\d+)", report))
     last = len(content) - SECTOR
     found = [
         Range(
@@ -64,57 +68,49 @@ def ranges(image: Path) -> list[Range]:
             35 * BLOCK, (catalog - 35) * BLOCK, "directories, path tables", "twice, for disc and partition 1", _TREE
         ),
         Range(catalog * BLOCK, BLOCK, "El Torito catalogue", "see the entries below", _TREE),
-        *_fat(content[esp * SECTOR : (esp + esp_sectors) * SECTOR], esp * SECTOR),
         Range(last - entries, entries, "GPT entries, copy", "UEFI wants a copy at the end", _TABLES_COPY),
         Range(last, SECTOR, "GPT header, copy", "UEFI wants a copy at the end", _TABLES_COPY),
     ]  # fmt: skip
+    tree: dict[int, dict[str, int]] = {}
     listing = _xorriso(image, "-find", "/", "-type", "f", "-exec", "report_lba")
     for block, size, path in re.findall(
-        r"^File data lba: *\d+ , *(\d+) , *\d+ , *(\d+) , '(.*)'$", listing, re.MULTILINE
+        r"^File data lba: *\d+ , *(\d+) , *\d+ , *(\d+) , '/(.*)'$", listing, re.MULTILINE
     ):
-        row = contents.find(contents.ISO, path.removeprefix("/"))
-        found.append(Range(int(block) * BLOCK, int(size), path, row.why, row.drawn))
+        tree.setdefault(int(block) * BLOCK, {})[path] = int(size)
+    with tempfile.TemporaryDirectory(prefix="boots-from-") as name:
+        file = Path(name, "esp.img")
+        file.write_bytes(content[first * SECTOR : (first + sectors) * SECTOR])
+        found += _of_esp(file, first * SECTOR, tree)
+    for start, files in tree.items():
+        for path, size in files.items():
+            row = contents.find(contents.ISO, path)
+            found.append(Range(start, size, f"/{path}", row.why, row.drawn, (path,)))
     return sorted(found, key=lambda part: part.start)
 
 
-def _fat(esp: bytes, offset: int) -> list[Range]:
-    """Return the ranges of the ESP, which begins at `offset`."""
-    sectors, reserved, fats, root_entries = struct.unpack_from("<BHBH", esp, 13)
-    cluster = sectors * SECTOR
-    (fat_sectors,) = struct.unpack_from("<H", esp, 22)
-    root = (reserved + fats * fat_sectors) * SECTOR
-    data = root + root_entries * 32
-    found = [
-        Range(offset, reserved * SECTOR, "ESP: boot sector", "FAT16, which UEFI reads from any medium", contents.FAT),
-        Range(
-            offset + reserved * SECTOR,
-            root - reserved * SECTOR,
-            "ESP: both FATs",
-            "which cluster follows which",
-            contents.FAT,
-        ),
-        Range(
-            offset + root,
-            data - root,
-            "ESP: root directory",
-            "holds the label BOOTS-FROM, which MokManager shows",
-            contents.FAT,
-        ),
-    ]
-    with tempfile.TemporaryDirectory(prefix="boots-from-") as name:
-        file = Path(name, "esp.img")
-        file.write_bytes(esp)
-        for line in run(["mdir", "-/", "-b", "-i", str(file), "::"]).splitlines():
-            path = line.removeprefix("::")
-            clusters = re.findall(r"<(\d+)(?:-(\d+))?>", run(["mshowfat", "-i", str(file), f"::{path}"]))
-            why, drawn = "a directory", contents.FAT
-            if not path.endswith("/"):
-                row = contents.find(contents.ESP, path.removeprefix("/"))
-                why, drawn = row.why, row.drawn
-            for first, end in clusters:  # a directory that has grown is in two pieces
-                start = offset + data + (int(first) - 2) * cluster
-                found.append(Range(start, (int(end or first) - int(first) + 1) * cluster, f"ESP: {path}", why, drawn))
-    return found
+def _of_esp(file: Path, offset: int, tree: dict[int, dict[str, int]]) -> Iterator[Range]:
+    """Return the ranges of the ESP, which begins at `offset`, and take its files out of the ISO 9660 tree."""
+    start = offset
+    boot_sector = file.read_bytes()[:SECTOR]
+    root = esp.data(boot_sector) - esp.ROOT
+    for size, what, why in (
+        (esp.RESERVED, "boot sector", "FAT, which UEFI reads from any medium"),
+        (root - esp.RESERVED, "both FATs", "which cluster follows which"),
+        (esp.ROOT, "root directory", "holds the label BOOTS-FROM, which MokManager shows"),
+    ):
+        yield Range(start, size, f"ESP: {what}", why, contents.FAT, on_esp=True)
+        start += size
+    for part in esp.parts(file):
+        start = offset + part.start
+        if part.path.endswith("/"):
+            yield Range(start, part.size, f"ESP: /{part.path}", "a directory", contents.FAT, on_esp=True)
+            continue
+        row = contents.find(contents.ESP, part.path)
+        listed = tree.pop(start, {})
+        others = sorted(set(listed) - {part.path})
+        what = " and ".join(f"/{path}" for path in (part.path, *others))
+        why = "; ".join([row.why, *(contents.find(contents.ISO, path).why for path in others)])
+        yield Range(start, part.size, what, why, row.drawn, (part.path, *others), on_esp=True)
 
 
 def tables(image: Path) -> str:

@@ -74,7 +74,7 @@ const bake = (parsed) => {
   const padded = new Uint8Array(data.slot_size).fill(10);
   padded.set(script);
   const image = template.slice();
-  for (const offset of data.slot_offsets) image.set(padded, offset);
+  image.set(padded, data.slot_offset);
   return image;
 };
 

@@ -24,11 +24,9 @@ def make(template: bytes) -> bytes:
     Raises:
         TemplateError: the template is damaged.
     """
-    image.check(template)
-    first = template.index(image.SLOT)
     data = rules.export() | {
         "template_sha256": hashlib.sha256(template).hexdigest(),
-        "slot_offsets": [first, template.index(image.SLOT, first + 1)],
+        "slot_offset": image.slot_offset(template),
     }
     style, check, page = ((HERE / name).read_text() for name in ("style.css", "check.js", "page.js"))
     # Nothing may be fetched, and nothing run but these two scripts (Content Security Policy, level 3).

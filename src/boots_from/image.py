@@ -1,11 +1,12 @@
-"""The template image and its slots.
+"""The template image and its slot.
 
 The template is a finished hybrid ISO in which the iPXE script is a slot: SLOT_SIZE bytes of
-placeholder text. Baking puts a URL's script in place of every copy of the slot and changes nothing
-else. This module does not parse ISO 9660 or FAT: slots are found by their content, so it does not
-matter which file system holds them.
+placeholder text. Baking puts a URL's script in its place and changes nothing else. This module does
+not parse ISO 9660 or FAT: the slot is found by its content, so it does not matter which file
+systems list it.
 """
 
+import io
 import threading
 from collections.abc import Iterable, Iterator
 
@@ -13,30 +14,27 @@ from boots_from import boot_script, chain_url, messages, packaged
 from boots_from.errors import TemplateError, UrlError
 
 SLOT_SIZE = 12288  # bytes
-SCRIPT = "EFI/BOOT/autoexec.ipxe"  # what the slot is, in either file system
+SCRIPT = "EFI/BOOT/autoexec.ipxe"  # what the slot is, in both file systems
 
-# One on ISO 9660 (BIOS's initrd, and for tools that copy files), one on the ESP (UEFI).
-SLOT_COPIES = 2
-
-# Both are looked for on their own, so a slot that lost a byte anywhere but here is still seen.
-_SLOT_FIRST_LINES = b"""\
+# The slot's second line and its last. Nothing else in the image is like it, so whoever counts it sees every slot, and a
+# piece of one, in a single pass.
+_EDGE = b"# boots-from slot: all from one such line to the other becomes a URL's script\n"
+_SLOT_HEAD = (
+    b"""\
 #!ipxe
-# boots-from slot: replaced by the script that boots from a URL
-"""
-_SLOT_LAST_LINE = b"# boots-from slot ends here\n"
-_SLOT_TEXT = b"""\
-echo This is the boots-from template. No URL was baked into it: run boots-from URL.
+%becho This is the boots-from template. No URL was baked into it: run boots-from URL.
 shell
 exit 1
 """
+    % _EDGE
+)
 
 
 def _placeholder() -> bytes:
     """Return the slot: a valid iPXE script, unlike anything else in the image, SLOT_SIZE bytes long."""
-    head = _SLOT_FIRST_LINES + _SLOT_TEXT
-    padding = SLOT_SIZE - len(head) - len(_SLOT_LAST_LINE)
+    padding = SLOT_SIZE - len(_SLOT_HEAD) - len(_EDGE)
     line = b"#" * 63 + b"\n"
-    return head + (line * (padding // len(line) + 1))[-padding:] + _SLOT_LAST_LINE
+    return _SLOT_HEAD + (line * (padding // len(line) + 1))[-padding:] + _EDGE
 
 
 SLOT = _placeholder()
@@ -67,7 +65,7 @@ class Image:
     def __init__(self, url: str) -> None:
         """Take what `bake` takes; raise what it raises."""
         parsed = chain_url.parse(url)
-        self._pieces = _with_slots(_shared_template(), script_for(parsed))
+        self._pieces = _with_script(_shared_template(), script_for(parsed))
         self._sha256 = ""
         self.size = sum(map(len, self._pieces))
         self.warnings = parsed.warnings
@@ -110,10 +108,10 @@ _template_lock = threading.Lock()
 
 
 def _shared_template() -> list[memoryview]:
-    """Return the packaged template's parts around its slots; the first call reads it, and others wait for that."""
+    """Return the packaged template's parts around its slot; the first call reads it, and others wait for that."""
     with _template_lock:
         if not _template_parts:
-            _template_parts.extend(_around_slots(read_template()))
+            _template_parts.extend(_around_slot(read_template()))
         return _template_parts
 
 
@@ -126,13 +124,21 @@ def bake(url: str) -> bytes:
         url: the URL that iPXE chains to (http, https, tftp, nfs) or boots as a disk (iscsi, aoe, ib_srp).
 
     Returns:
-        The hybrid ISO 9660 image, equal to the template but for the slots (El Torito, UEFI 2.10 section 13.3).
+        The hybrid ISO 9660 image, equal to the template but for the slot (El Torito, UEFI 2.10 section 13.3).
 
     Raises:
         UrlError: iPXE could not boot from the URL, or it is too long for the slot.
         TemplateError: the installed package is damaged.
     """
-    return fill(read_template(), script_for(chain_url.parse(url)))
+    padded = _padded(script_for(chain_url.parse(url)))
+    template = read_template()
+    offset = slot_offset(template)
+    image = io.BytesIO(template)
+    # It writes into the template's own bytes, since nobody else has them then: copying would take as long as reading.
+    del template
+    image.seek(offset)
+    image.write(padded)
+    return image.getvalue()
 
 
 def script_for(parsed: chain_url.ChainUrl) -> bytes:
@@ -151,19 +157,25 @@ def read_template() -> bytes:
     return packaged.read("template.iso")
 
 
-def check(template: bytes) -> None:
-    """Raise TemplateError unless the template holds exactly SLOT_COPIES whole slots and no damaged one."""
-    found = template.count(SLOT)
-    starts, ends = template.count(_SLOT_FIRST_LINES), template.count(_SLOT_LAST_LINE)
-    if not found == starts == ends == SLOT_COPIES:
+def slot_offset(template: bytes | bytearray) -> int:
+    """Return where the template's slot begins, in bytes.
+
+    Raises:
+        TemplateError: the slot is not there, not whole, or there is another, or a piece of one.
+    """
+    edge = template.find(_EDGE)
+    offset = edge - _SLOT_HEAD.index(_EDGE)
+    whole = edge >= 0 and template[offset : offset + SLOT_SIZE] == SLOT
+    if not whole or template.find(_EDGE, offset + SLOT_SIZE) >= 0:
         raise TemplateError(
-            f"the template is damaged: {found} whole slots, {starts} beginnings and {ends} ends, "
-            f"not {SLOT_COPIES} of each: reinstall boots-from, or run make in its checkout"
+            "the template is damaged: it has not exactly one slot for the script, and that whole: "
+            "reinstall boots-from, or run make in its checkout"
         )
+    return offset
 
 
 def pieces(template: bytes, script: bytes) -> list[bytes | memoryview]:
-    """Return what the image consists of: the template's parts, and the padded script in place of every slot.
+    """Return what the image consists of: the template's part before the slot, the padded script, and the other part.
 
     Nothing of the template is copied: that would take as long as the rest of the baking.
 
@@ -172,31 +184,29 @@ def pieces(template: bytes, script: bytes) -> list[bytes | memoryview]:
         script: at most SLOT_SIZE bytes.
 
     Raises:
-        TemplateError: a slot is missing, damaged or one too many; nothing is returned then.
+        TemplateError: the slot is missing, damaged or there twice; nothing is returned then.
         ValueError: the script is longer than the slot.
     """
-    return _with_slots(_around_slots(template), script)
+    return _with_script(_around_slot(template), script)
 
 
-def _around_slots(template: bytes) -> list[memoryview]:
-    """Return the template's parts before, between and behind the slots."""
-    check(template)
-    parts, view, done = [], memoryview(template), 0
-    while (slot := template.find(SLOT, done)) >= 0:
-        parts.append(view[done:slot])
-        done = slot + SLOT_SIZE
-    return [*parts, view[done:]]
+def _around_slot(template: bytes) -> list[memoryview]:
+    """Return the template's parts before and behind the slot."""
+    offset = slot_offset(template)
+    view = memoryview(template)
+    return [view[:offset], view[offset + SLOT_SIZE :]]
 
 
-def _with_slots(parts: list[memoryview], script: bytes) -> list[bytes | memoryview]:
-    """Return the parts, and the padded script between each two."""
+def _with_script(parts: list[memoryview], script: bytes) -> list[bytes | memoryview]:
+    before, behind = parts
+    return [before, _padded(script), behind]
+
+
+def _padded(script: bytes) -> bytes:
+    """Return the script, as long as the slot."""
     if len(script) > SLOT_SIZE:
         raise ValueError(f"script of {len(script)} bytes for a slot of {SLOT_SIZE}")
-    padded = script.ljust(SLOT_SIZE, b"\n")
-    pieces: list[bytes | memoryview] = [parts[0]]
-    for part in parts[1:]:
-        pieces += [padded, part]
-    return pieces
+    return script.ljust(SLOT_SIZE, b"\n")
 
 
 def sha256(pieces: Iterable[bytes | memoryview]) -> str:

@@ -1,4 +1,4 @@
-"""The slots: all found, all filled, nothing else touched."""
+"""The slot: found, filled, nothing else touched."""
 
 import re
 
@@ -15,8 +15,7 @@ from tests.unit.urls import ACCEPTED
 TEMPLATE = image.read_template()
 
 
-def slot_offsets() -> list[int]:
-    return [found.start() for found in re.finditer(re.escape(image.SLOT), TEMPLATE)]
+SLOT = slice(offset := TEMPLATE.index(image.SLOT), offset + image.SLOT_SIZE)
 
 
 def boot_url(script: bytes) -> str:
@@ -29,22 +28,19 @@ def test_slot_is_a_script_of_its_size() -> None:
     assert len(image.SLOT) == image.SLOT_SIZE == 12288
     assert image.SLOT.startswith(b"#!ipxe\n")
     assert image.SLOT.isascii()
-    assert len(slot_offsets()) == image.SLOT_COPIES
+    assert TEMPLATE.count(image.SLOT) == 1
+    assert image.slot_offset(TEMPLATE) == SLOT.start
 
 
 @given(ACCEPTED)
 @settings(max_examples=60)
-def test_image_differs_from_the_template_in_the_slots_alone(url: str) -> None:
+def test_image_differs_from_the_template_in_the_slot_alone(url: str) -> None:
     baked = boots_from.bake(url)
     assert len(baked) == len(TEMPLATE)
+    script = baked[SLOT]
     restored = bytearray(baked)
-    scripts = set()
-    for offset in slot_offsets():
-        slot = slice(offset, offset + image.SLOT_SIZE)
-        scripts.add(baked[slot])
-        restored[slot] = image.SLOT
+    restored[SLOT] = image.SLOT
     assert bytes(restored) == TEMPLATE
-    (script,) = scripts
     assert script == image.script_for(chain_url.parse(url)).ljust(image.SLOT_SIZE, b"\n")
     assert script.isascii()
     assert boot_url(script) == url
@@ -181,8 +177,7 @@ def longest(prefix: str) -> str:
 def test_longest_url_fits_and_one_byte_more_is_refused(prefix: str) -> None:
     url = longest(prefix)
     baked = boots_from.bake(url)
-    offset = slot_offsets()[0]
-    script = baked[offset : offset + image.SLOT_SIZE]
+    script = baked[SLOT]
     assert boot_url(script) == url
     assert not script.endswith(b"\n\n" if prefix.startswith("http:") else b"\n\n\n")  # a tftp URL's path is there twice
     with pytest.raises(UrlError) as refused:
@@ -190,28 +185,46 @@ def test_longest_url_fits_and_one_byte_more_is_refused(prefix: str) -> None:
     assert str(refused.value) == (f"the URL is {len(url) + 1} bytes long, 1 too many: use at most {len(url)} bytes")
 
 
+def test_baking_leaves_the_template_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It writes into bytes that nobody else has; these, the test has."""
+    template = bytes(bytearray(TEMPLATE))
+    monkeypatch.setattr(image, "read_template", lambda: template)
+    assert boots_from.bake("http://h/x") != boots_from.bake("http://h/y")
+    assert template == TEMPLATE
+
+
+LINE = b"\n# boots-from slot: "  # its second and its last begin so
 DAMAGED = {
     "no slot": TEMPLATE.replace(image.SLOT, b"\n" * image.SLOT_SIZE),
-    "one slot gone": TEMPLATE.replace(image.SLOT, b"\n" * image.SLOT_SIZE, 1),
     "one slot too many": TEMPLATE + image.SLOT,
-    "first byte": TEMPLATE.replace(image.SLOT, b"?" + image.SLOT[1:], 1),
-    "last byte": TEMPLATE.replace(image.SLOT, image.SLOT[:-1] + b"?", 1),
-    "a byte in the middle": TEMPLATE.replace(image.SLOT, image.SLOT[:2000] + b"?" + image.SLOT[2001:], 1),
+    "one slot too many, in front": image.SLOT + TEMPLATE,
+    "one damaged slot too many": TEMPLATE + image.SLOT[1:],
+    "first byte": TEMPLATE.replace(image.SLOT, b"?" + image.SLOT[1:]),
+    "last byte": TEMPLATE.replace(image.SLOT, image.SLOT[:-1] + b"?"),
+    "second line": TEMPLATE.replace(LINE, b"\n?" + LINE[2:], 1),
+    "a byte in the middle": TEMPLATE.replace(image.SLOT, image.SLOT[:2000] + b"?" + image.SLOT[2001:]),
+    "a byte less": TEMPLATE.replace(image.SLOT, image.SLOT[:2000] + image.SLOT[2001:]),
     "half a slot more": TEMPLATE + image.SLOT[:2048],
-    "truncated": TEMPLATE[: slot_offsets()[-1] + 100],
+    "the other half more": TEMPLATE + image.SLOT[-2048:],
+    "its end alone": image.SLOT[-2048:],
+    "truncated": TEMPLATE[: SLOT.start + 100],
+    "nothing in front of the second line": TEMPLATE[SLOT.start + 7 :],
     "empty": b"",
 }
 
 
 @pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
-def test_damaged_template_is_refused(damaged: bytes) -> None:
-    with pytest.raises(TemplateError, match=r"the template is damaged: .* reinstall boots-from"):
-        image.fill(damaged, b"#!ipxe\n")
+def test_damaged_template_is_refused(damaged: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = r"^the template is damaged: .*: reinstall boots-from, or run make in its checkout$"
+    with pytest.raises(TemplateError, match=message):
+        image.pieces(damaged, b"#!ipxe\n")
+    monkeypatch.setattr(image, "read_template", lambda: damaged)
+    with pytest.raises(TemplateError, match=message):
+        boots_from.bake("http://h/x")
 
 
-def test_template_of_nothing_but_slots() -> None:
-    script = b"#!ipxe\n".ljust(image.SLOT_SIZE, b"\n")
-    assert image.fill(image.SLOT * 2, b"#!ipxe\n") == script * 2
+def test_template_of_nothing_but_a_slot() -> None:
+    assert image.fill(image.SLOT, b"#!ipxe\n") == b"#!ipxe\n".ljust(image.SLOT_SIZE, b"\n")
 
 
 def test_script_longer_than_the_slot_is_refused() -> None:

@@ -19,9 +19,7 @@ WHOLE = boots_from.bake(URL)
 IMAGE = boots_from.Image(URL)
 
 # Where one piece ends and the next begins, and any other place, behind the end too.
-_EDGES = [0, image.CHUNK, len(WHOLE)] + [
-    at + offset for at in (WHOLE.index(b"#!ipxe"), WHOLE.rindex(b"#!ipxe")) for offset in (0, image.SLOT_SIZE)
-]
+_EDGES = [0, image.CHUNK, len(WHOLE), WHOLE.index(b"#!ipxe"), WHOLE.index(b"#!ipxe") + image.SLOT_SIZE]
 _NEAR = st.builds(lambda edge, by: max(0, edge + by), st.sampled_from(_EDGES), st.integers(-3, 3))
 PLACES = _NEAR | st.integers(0, len(WHOLE) + 10)
 SIZES = st.none() | st.integers(0, 5) | PLACES
@@ -72,7 +70,7 @@ def test_damaged_template_is_refused_until_it_is_mended(monkeypatch: pytest.Monk
     with monkeypatch.context() as damaged:
         damaged.setattr(image, "read_template", lambda: WHOLE)
         for _ in range(2):
-            with pytest.raises(TemplateError, match="the template is damaged: 0 whole slots"):
+            with pytest.raises(TemplateError, match=r"^the template is damaged: "):
                 boots_from.Image(URL)
     assert boots_from.Image(URL).sha256 == IMAGE.sha256
 
@@ -118,5 +116,5 @@ def test_200_threads_share_one_template() -> None:
     times_read, threads, images = map(int, done.stdout.split())
     print(f"200 threads: {threads / 1024:.1f} MiB; 1,000 more images: {images / 1000:.1f} KiB each")
     assert times_read == 1
-    assert threads < 48 * 1024  # KiB: the template of 14 MiB, 200 chunks of 64 KiB and 200 stacks
+    assert threads < 48 * 1024  # KiB: the template of 10 MiB, 200 chunks of 64 KiB and 200 stacks
     assert images < 1000 * 20
