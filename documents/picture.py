@@ -85,7 +85,7 @@ def _parts(ranges: list[Range]) -> list[_Part]:
         if parts and parts[-1].name == name:
             parts[-1].size += found.size
         else:
-            other = _GREEN if found.on_esp else _WHITE if found.files else _GREY
+            other = _GREEN if found.on_esp else _WHITE if found.file else _GREY
             parts.append(_Part(name, _COLOURS.get(name, other), found.size, found.on_esp))
         end = found.start + found.size
     return parts

@@ -19,6 +19,7 @@ LTSP = _HERE / "ltsp.toml"
 MACHINES = _HERE / "machines.toml"  # QEMU and firmware for what Debian 12 lacks
 NEWEST = _HERE / "newest.toml"  # firmware that no release has yet
 PXE = _HERE / "pxe.toml"  # PXE boot programs
+READERS = _HERE / "readers.toml"  # programs that read an ISO
 SERVERS = _HERE / "servers.toml"
 SIGNED = _HERE / "signed.toml"  # what Debian has signed for Secure Boot
 

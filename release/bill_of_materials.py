@@ -104,7 +104,7 @@ def _programs(template: bytes) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory(prefix="boots-from-") as work:
         file = Path(work, "template.iso")
         file.write_bytes(template)
-        starts = {path: part.start for part in layout.ranges(file) for path in part.files}
+        starts = {part.file: part.start for part in layout.ranges(file)}
     return {path: template[starts.get(path, 0) :] for path in _SOURCES}
 
 

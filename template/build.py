@@ -25,6 +25,10 @@ LABEL boots-from
   INITRD /{image.SCRIPT}
 """
 
+ADVICE = """\
+Enroll grubx64.efi on x86-64 and grubaa64.efi on ARM64, not this file: only its name is of use, in MokManager.
+"""
+
 ABOUT = b"""\
 Made by boots-from: this image boots a machine from the URL in /EFI/BOOT/autoexec.ipxe.
 """
@@ -73,6 +77,7 @@ def build(packages: list[Package], own: list[Own], output: Path, work: Path) -> 
     for name, content in (
         (contents.SLOT, image.SLOT),
         (contents.LIST, about),
+        (contents.ADVICE, ADVICE.encode()),
         (contents.CONFIGURATION, ISOLINUX_CFG.encode()),
     ):
         (firmware / name).write_bytes(content)
@@ -84,7 +89,7 @@ def build(packages: list[Package], own: list[Own], output: Path, work: Path) -> 
 
     tree = work / "tree"
     in_tree = {row.path: (firmware / row.source).read_bytes() for row in contents.ROWS if row.where == contents.ISO}
-    in_tree |= {path: shared.placeholder(path) for path in contents.shared()}
+    in_tree |= {path: shared.placeholder(path) for path in on_esp}
     for path, content in in_tree.items():
         place = tree / path
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +97,7 @@ def build(packages: list[Package], own: list[Own], output: Path, work: Path) -> 
     made = work / "template.iso"
     date = time.strftime("%Y%m%d%H%M%S", time.gmtime(EPOCH))
     # The placeholders behind the others, so that the zeros which they become join those in front of the ESP.
-    iso.make(tree, esp_image, firmware / contents.MBR, made, date, env, last=contents.shared())
+    iso.make(tree, esp_image, firmware / contents.MBR, made, date, env, last=on_esp)
 
     whole = bytearray(made.read_bytes())
     _share(whole, esp_image, on_esp)
@@ -110,13 +115,13 @@ def _share(whole: bytearray, esp_image: Path, on_esp: dict[str, Path]) -> None:
     start = whole.rindex(content)
     starts = esp.places(esp_image)
     files = {}
-    for path, where in contents.shared().items():
-        if where not in starts:
-            raise BuildError(f"{where} on the ESP is empty: leave its row out of template/contents.py")
-        file = on_esp[where].read_bytes()
-        at = start + starts[where]
+    for path, source in on_esp.items():
+        if path not in starts:
+            raise BuildError(f"{path} is an empty file: leave its row out of template/contents.py")
+        file = source.read_bytes()
+        at = start + starts[path]
         if whole[at : at + len(file)] != file or at % shared.BLOCK:
-            raise BuildError(f"{where} is not at byte {at} of the image, or that begins no block")
+            raise BuildError(f"{path} is not at byte {at} of the image, or no block begins there")
         files[path] = shared.Extent(at // shared.BLOCK, len(file))
     shared.point_into_esp(whole, files, start // shared.BLOCK)
 

@@ -20,6 +20,7 @@ ISO = "ISO 9660"
 # Sources that are no file of a package: what template/build.py writes itself.
 SLOT = "(the slot)"
 LIST = "(the list of the firmware)"
+ADVICE = "(what to enroll)"
 CONFIGURATION = "(ISOLINUX's configuration)"
 MARKS = {machine: f"(the mark for {machine})" for machine in mark.MACHINES}
 
@@ -63,7 +64,7 @@ class Row:
 
 # In the order of writing, which MokManager shows.
 ROWS = (
-    Row(ESP, HINT, LIST, FAT, "its name tells what to choose in MokManager"),
+    Row(ESP, HINT, ADVICE, FAT, "its name tells what to choose in MokManager"),
     Row(
         ESP, "EFI/BOOT/grubx64.efi", "usr/lib/ipxe/ipxe-amd64.efi", "grubx64.efi: iPXE for x86-64",
         "iPXE for x86-64, under the only name that shim starts", enroll="x86-64",
@@ -137,17 +138,9 @@ ROWS = (
         ISO, "boot/isolinux/ipxe.lkrn", "usr/lib/ipxe/ipxe.lkrn", BIOS,
         "iPXE for BIOS, in the form of a Linux kernel",
     ),
-    Row(ISO, "firmware.txt", LIST, FAT, "packages, versions, hashes"),
+    # Here, so that it can also be read where partition 1 is mounted alone.
+    Row(ISO, "firmware.txt", LIST, "firmware.txt", "packages, versions, hashes"),
 )  # fmt: skip
-
-
-def shared() -> dict[str, str]:
-    """Return the files of the ISO 9660 tree that are on the ESP: path in the tree, path on the ESP.
-
-    They are the ESP's files, and what is made from the same source as one of them.
-    """
-    on_esp = {row.source: row.path for row in reversed(ROWS) if row.where == ESP}
-    return {row.path: on_esp[row.source] for row in ROWS if row.source in on_esp}
 
 
 def find(where: str, path: str) -> Row:

@@ -27,7 +27,7 @@ _TABLES, _TABLES_COPY, _TREE = "MBR and GPT", "GPT, copy", "ISO 9660: directorie
 class Range:
     """Bytes of the image: the first, how many, what they are, why they are there, and their part of the picture.
 
-    `files` are the paths of what begins there, in ISO 9660 and on the ESP; `on_esp` says whether it is within that.
+    `file` is the path of a file; `on_esp` says whether it is within the ESP.
     """
 
     start: int
@@ -35,7 +35,7 @@ class Range:
     what: str
     why: str
     drawn: str
-    files: tuple[str, ...] = ()
+    file: str = ""
     on_esp: bool = False
 
 
@@ -71,25 +71,27 @@ def ranges(image: Path) -> list[Range]:
         Range(last - entries, entries, "GPT entries, copy", "UEFI wants a copy at the end", _TABLES_COPY),
         Range(last, SECTOR, "GPT header, copy", "UEFI wants a copy at the end", _TABLES_COPY),
     ]  # fmt: skip
-    tree: dict[int, dict[str, int]] = {}
+    tree = {}
     listing = _xorriso(image, "-find", "/", "-type", "f", "-exec", "report_lba")
     for block, size, path in re.findall(
         r"^File data lba: *\d+ , *(\d+) , *\d+ , *(\d+) , '/(.*)'$", listing, re.MULTILINE
     ):
-        tree.setdefault(int(block) * BLOCK, {})[path] = int(size)
+        tree[path] = (int(block) * BLOCK, int(size))
     with tempfile.TemporaryDirectory(prefix="boots-from-") as name:
         file = Path(name, "esp.img")
         file.write_bytes(content[first * SECTOR : (first + sectors) * SECTOR])
         found += _of_esp(file, first * SECTOR, tree)
-    for start, files in tree.items():
-        for path, size in files.items():
-            row = contents.find(contents.ISO, path)
-            found.append(Range(start, size, f"/{path}", row.why, row.drawn, (path,)))
+    for path, (start, size) in tree.items():
+        row = contents.find(contents.ISO, path)
+        found.append(Range(start, size, f"/{path}", row.why, row.drawn, path))
     return sorted(found, key=lambda part: part.start)
 
 
-def _of_esp(file: Path, offset: int, tree: dict[int, dict[str, int]]) -> Iterator[Range]:
-    """Return the ranges of the ESP, which begins at `offset`, and take its files out of the ISO 9660 tree."""
+def _of_esp(file: Path, offset: int, tree: dict[str, tuple[int, int]]) -> Iterator[Range]:
+    """Return the ranges of the ESP, which begins at `offset`, and take its files out of the ISO 9660 tree.
+
+    The tree is path to start and size. A file that it has elsewhere is left there.
+    """
     start = offset
     boot_sector = file.read_bytes()[:SECTOR]
     root = esp.data(boot_sector) - esp.ROOT
@@ -106,11 +108,11 @@ def _of_esp(file: Path, offset: int, tree: dict[int, dict[str, int]]) -> Iterato
             yield Range(start, part.size, f"ESP: /{part.path}", "a directory", contents.FAT, on_esp=True)
             continue
         row = contents.find(contents.ESP, part.path)
-        listed = tree.pop(start, {})
-        others = sorted(set(listed) - {part.path})
-        what = " and ".join(f"/{path}" for path in (part.path, *others))
-        why = "; ".join([row.why, *(contents.find(contents.ISO, path).why for path in others)])
-        yield Range(start, part.size, what, why, row.drawn, (part.path, *others), on_esp=True)
+        what = f"ESP: /{part.path}"
+        if tree.get(part.path, ("", 0))[0] == start:
+            what = f"/{part.path}"
+            del tree[part.path]
+        yield Range(start, part.size, what, row.why, row.drawn, part.path, on_esp=True)
 
 
 def tables(image: Path) -> str:

@@ -19,7 +19,7 @@ WHOLE = boots_from.bake(URL)
 IMAGE = boots_from.Image(URL)
 
 # Where one piece ends and the next begins, and any other place, behind the end too.
-_EDGES = [0, image.CHUNK, len(WHOLE), WHOLE.index(b"#!ipxe"), WHOLE.index(b"#!ipxe") + image.SLOT_SIZE]
+_EDGES = [0, image.CHUNK, len(WHOLE), WHOLE.index(b"#!ipxe\n"), WHOLE.index(b"#!ipxe\n") + image.SLOT_SIZE]
 _NEAR = st.builds(lambda edge, by: max(0, edge + by), st.sampled_from(_EDGES), st.integers(-3, 3))
 PLACES = _NEAR | st.integers(0, len(WHOLE) + 10)
 SIZES = st.none() | st.integers(0, 5) | PLACES
