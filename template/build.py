@@ -100,7 +100,7 @@ def build(packages: list[Package], own: list[Own], output: Path, work: Path) -> 
     iso.make(tree, esp_image, firmware / contents.MBR, made, date, env, last=on_esp)
 
     whole = bytearray(made.read_bytes())
-    _share(whole, esp_image, on_esp)
+    share(whole, esp_image, on_esp)
     image.slot_offset(whole)
     part = output.with_name(f".{output.name}.part")
     part.write_bytes(whole)
@@ -109,7 +109,7 @@ def build(packages: list[Package], own: list[Own], output: Path, work: Path) -> 
     say(f"SHA-256 {hashlib.sha256(whole).hexdigest()}")
 
 
-def _share(whole: bytearray, esp_image: Path, on_esp: dict[str, Path]) -> None:
+def share(whole: bytearray, esp_image: Path, on_esp: dict[str, Path]) -> None:
     """Let the image's ISO 9660 tree point to the files on its ESP; raise BuildError if one is not as expected there."""
     content = esp_image.read_bytes()
     start = whole.rindex(content)

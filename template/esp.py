@@ -71,8 +71,9 @@ def make(files: dict[str, Path], image: Path, env: dict[str, str]) -> None:
     image.unlink(missing_ok=True)
     # -C -T: create the image, so many sectors; -h -s: a geometry, which only has to be there.
     geometry = ["-T", str(sectors), "-h", "64", "-s", "32"]
-    # -c -R -L: sectors in a cluster, in front of the FATs, in each of them.
+    # -c -R -L -r: sectors in a cluster, in front of the FATs, in each of them, in the root directory.
     sizes = ["-c", str(CLUSTER // SECTOR), "-R", str(RESERVED // SECTOR), "-L", str(fat // SECTOR)]
+    sizes += ["-r", str(ROOT // SECTOR)]
     # -N: the serial. -v: the label, which MokManager and file managers show.
     run(["mformat", "-i", str(image), "-C", *geometry, *sizes, "-N", SERIAL, "-v", LABEL, "::"], env)
     with image.open("r+b") as opened:
