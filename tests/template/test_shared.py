@@ -9,7 +9,7 @@ import pytest
 from lab import debs
 from template import build, contents, esp, iso, shared
 from template.checkout import FIRMWARE
-from template.shared import BLOCK, DISC, PARTITION, Extent
+from template.shared import BLOCK, DISC, Extent
 from template.tool import BuildError, run
 
 # So many that the directory has several blocks.

@@ -15,6 +15,7 @@ import boots_from
 from lab import debs
 from lab.namespaces import unshare
 from template.checkout import CACHE, CHECKOUT
+from tests.pinned import pinned_only
 
 URL = "http://bootserver/boot"
 VERSION = boots_from.__version__
@@ -51,6 +52,11 @@ def test_wheel_holds_these_files_only(wheel: Path) -> None:
     metadata = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")} | licences
     with zipfile.ZipFile(wheel) as opened:
         assert set(opened.namelist()) == PACKAGE | metadata
+
+
+@pinned_only
+def test_wheel_is_at_most_5_megabytes(wheel: Path) -> None:
+    assert wheel.stat().st_size <= 5_000_000
 
 
 def test_sdist_holds_these_files_only(dist: Path) -> None:

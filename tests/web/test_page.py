@@ -466,6 +466,6 @@ def test_fits_every_width(browser: Chrome, width: int) -> None:
 
 
 @pinned_only
-def test_is_under_14_mb_and_the_same_each_time(page: Path) -> None:
-    assert page.stat().st_size < 14_000_000
+def test_is_at_most_6_5_mb_and_the_same_each_time(page: Path) -> None:
+    assert page.stat().st_size <= 6_500_000
     assert page.read_bytes() == web_page.make(image.read_template())
