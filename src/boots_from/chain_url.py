@@ -17,7 +17,7 @@ first "@".
 """
 
 import re
-from typing import NamedTuple
+from collections import namedtuple
 
 from boots_from import messages
 from boots_from.errors import UrlError
@@ -54,14 +54,18 @@ SLIPS = (
 )
 
 
-class Field(NamedTuple):
+# Named tuples without typing: see Message.
+class Field(
+    namedtuple("Field", ("name", "pattern", "bad", "needed", "warned"), defaults=(messages.BAD_HOST, False, False))
+):
     """A part of a URL, between two colons."""
 
+    __slots__ = ()
     name: str  # as in the scheme's form
     pattern: str  # of all of it; empty for a host
-    bad: Message = messages.BAD_HOST
-    needed: bool = False
-    warned: bool = False  # of what does not match: not refused
+    bad: Message
+    needed: bool
+    warned: bool  # of what does not match: not refused
 
 
 def _or_setting(pattern: str) -> str:
@@ -104,19 +108,26 @@ _IB_SRP = (
 )  # fmt: skip
 
 
-class Scheme(NamedTuple):
+class Scheme(
+    namedtuple(
+        "Scheme",
+        ("name", "transport", "boot", "form", "example", "fields", "path", "ignores", "lacks", "instead"),
+        defaults=((), None, (), "", ""),
+    )
+):
     """One row of the table: a URL scheme and how iPXE boots from it."""
 
+    __slots__ = ()
     name: str
     transport: str
     boot: str  # the iPXE command; empty when this iPXE lacks the scheme
     form: str
     example: str
-    fields: tuple[Field, ...] = ()  # of a disk; other URLs are //[USERINFO@]HOST[:PORT][/PATH][?QUERY]
-    path: Field | None = None  # only where it has to be something
-    ignores: tuple[str, ...] = ()
-    lacks: str = ""  # only where boot is empty: why
-    instead: str = ""  # and what to use
+    fields: tuple[Field, ...]  # of a disk; other URLs are //[USERINFO@]HOST[:PORT][/PATH][?QUERY]
+    path: Field | None  # only where it has to be something
+    ignores: tuple[str, ...]
+    lacks: str  # only where boot is empty: why
+    instead: str  # and what to use
 
 
 SCHEMES = (
@@ -162,7 +173,7 @@ FROM_ROOT_PATH = FROM_SETTING._replace(boot="sanboot", example="${root-path}")
 BOOTABLE = tuple(scheme.name for scheme in SCHEMES if scheme.boot)
 
 
-class ChainUrl(NamedTuple):
+class ChainUrl(namedtuple("ChainUrl", ("url", "scheme", "public", "warnings", "host", "file"), defaults=((), "", ""))):
     """A URL that iPXE can boot from.
 
     `url` is the text exactly as given. `public` is the same without user information: what may be
@@ -171,20 +182,22 @@ class ChainUrl(NamedTuple):
     setting: DHCP's `filename` is set to it, and would contain itself.
     """
 
+    __slots__ = ()
     url: str
     scheme: Scheme
     public: str
-    warnings: tuple[str, ...] = ()
-    host: str = ""
-    file: str = ""
+    warnings: tuple[str, ...]
+    host: str
+    file: str
 
 
-class _Parts(NamedTuple):
+class _Parts(namedtuple("_Parts", ("warnings", "host", "file"), defaults=("", ""))):
     """What the check of a scheme's URLs finds in one."""
 
+    __slots__ = ()
     warnings: list[str]
-    host: str = ""
-    file: str = ""
+    host: str
+    file: str
 
 
 def parse(url: str) -> ChainUrl:

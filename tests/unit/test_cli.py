@@ -371,8 +371,26 @@ def test_nothing_of_posix_alone_is_imported() -> None:
     words = set()
     for source in Path(cli.__file__).parent.glob("*.py"):
         words |= set(re.findall(r"^\s*(?:from|import) ([\w.]+)", source.read_text(), re.MULTILINE))
-    allowed = "collections.abc errno hashlib ipaddress os re signal sys threading types typing"
+    allowed = "_thread collections collections.abc errno hashlib ipaddress mmap os re signal sys types typing"
     assert {word for word in words if not word.startswith("boots_from")} <= set(allowed.split())
+
+
+def test_slow_modules_are_left_out() -> None:
+    """Of the standard library; they would take longer than all that the command itself does before it writes."""
+    code = f"import sys; sys.path.insert(0, {str(Path(cli.__file__).parent.parent)!r}); import boots_from.cli"
+    slow = ("typing", "threading", "dataclasses", "pathlib", "hashlib", "tempfile", "subprocess", "argparse")
+    command = [sys.executable, "-I", "-S", "-c", f"{code}; print(sorted(set({slow}) & set(sys.modules)))"]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"no image"])
+def test_damaged_template_says_what_to_do(tmp_path: Path, content: bytes) -> None:
+    package = tmp_path / "package" / "boots_from"
+    shutil.copytree(Path(image.__file__).parent, package, ignore=shutil.ignore_patterns("template.iso", "__pycache__"))
+    (package / "template.iso").write_bytes(content)
+    result = command(URL, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(package.parent)})
+    assert_refused(result, "boots-from: the template is damaged: .*: reinstall boots-from, or run make in its checkout")
+    assert names(tmp_path) == ["package"]
 
 
 def test_internal_fault_has_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -185,14 +185,6 @@ def test_longest_url_fits_and_one_byte_more_is_refused(prefix: str) -> None:
     assert str(refused.value) == (f"the URL is {len(url) + 1} bytes long, 1 too many: use at most {len(url)} bytes")
 
 
-def test_baking_leaves_the_template_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It writes into bytes that nobody else has; these, the test has."""
-    template = bytes(bytearray(TEMPLATE))
-    monkeypatch.setattr(image, "read_template", lambda: template)
-    assert boots_from.bake("http://h/x") != boots_from.bake("http://h/y")
-    assert template == TEMPLATE
-
-
 LINE = b"\n# boots-from slot: "  # its second and its last begin so
 DAMAGED = {
     "no slot": TEMPLATE.replace(image.SLOT, b"\n" * image.SLOT_SIZE),
@@ -218,7 +210,7 @@ def test_damaged_template_is_refused(damaged: bytes, monkeypatch: pytest.MonkeyP
     message = r"^the template is damaged: .*: reinstall boots-from, or run make in its checkout$"
     with pytest.raises(TemplateError, match=message):
         image.pieces(damaged, b"#!ipxe\n")
-    monkeypatch.setattr(image, "read_template", lambda: damaged)
+    monkeypatch.setattr(image, "map_template", lambda: damaged)
     with pytest.raises(TemplateError, match=message):
         boots_from.bake("http://h/x")
 
