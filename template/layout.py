@@ -63,9 +63,10 @@ def ranges(image: Path) -> list[Range]:
         Range(
             16 * BLOCK, 4 * BLOCK, "volume descriptors", "ISO 9660, El Torito, Joliet (Windows' names), end", _TREE
         ),
-        Range(32 * BLOCK, 3 * BLOCK, "volume descriptors", "the same for who mounts partition 1 of a stick", _TREE),
+        Range(32 * BLOCK, 3 * BLOCK, "volume descriptors", "the same of partition 1 of a stick", _TREE),
         Range(
-            35 * BLOCK, (catalog - 35) * BLOCK, "directories, path tables", "twice, for disc and partition 1", _TREE
+            35 * BLOCK, (catalog - 35) * BLOCK, "directories, path tables",
+            "of the disc; of partition 1, with its own files only", _TREE,
         ),
         Range(catalog * BLOCK, BLOCK, "El Torito catalogue", "see the entries below", _TREE),
         Range(last - entries, entries, "GPT entries, copy", "UEFI wants a copy at the end", _TABLES_COPY),
@@ -126,7 +127,7 @@ def tables(image: Path) -> str:
 
     report = _report(image)
     whys = (
-        "active, or some BIOSes don't boot a stick; the ISO 9660 tree",
+        "active, or some BIOSes don't boot a stick; the ISO 9660 tree but for what is on the ESP",
         "the ESP, for UEFI from a stick",
     )
     lines += [

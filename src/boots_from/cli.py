@@ -276,7 +276,7 @@ def _why(error: OSError) -> str:
     import errno
 
     remedies = {
-        errno.ENOSPC: "free some space (the image needs about 15 MB), or run this elsewhere",
+        errno.ENOSPC: "free some space (the image needs about 11 MB), or run this elsewhere",
         errno.EDQUOT: "your quota is used up; free some space, or run this elsewhere",
         errno.EACCES: "run this in a directory where you may write",
         errno.EPERM: "run this in a directory where you may write",

@@ -216,7 +216,7 @@ def test_full_disk(tmp_path: Path) -> None:
     result = on_tmpfs(tmp_path, "size=3m", script)
     assert result.stderr == (
         "boots-from: can't write boots-from.iso in this directory: no space left on device; "
-        "free some space (the image needs about 15 MB), or run this elsewhere\n"
+        "free some space (the image needs about 11 MB), or run this elsewhere\n"
     )
     assert (result.returncode, result.stdout) == (2, "old\nboots-from.iso\n")
 
