@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 OUTPUT = "boots-from.iso"
 MODE = 0o644  # less what the umask takes away
 SECRET_MODE = 0o600  # of an image with a password inside
-CHUNK = 2**20  # bytes that are written between two looks at whether a signal came
+# Bytes that are written between two looks at whether a signal came. After each, Python waits for the hashing thread: up
+# to 5 ms, while that imports hashlib.
+CHUNK = 2**22
 
 BOOTS_ON = f"""\
 Boots      x86 BIOS; x86-64, ARM64, RISC-V 64 and LoongArch64 UEFI
