@@ -1,6 +1,5 @@
 """The command: boots-from URL writes ./boots-from.iso."""
 
-import _thread  # threading takes 1 ms to import
 import os
 import signal
 import sys
@@ -157,12 +156,16 @@ def _version() -> str:
 
 
 def _bake(url: str) -> None:
+    import threading
+
     parsed = chain_url.parse(url)
     baked = image.pieces(image.map_template(), image.script_for(parsed))
     secret = parsed.public != parsed.url
     for warning in parsed.warnings:
         _warn(f"warning: {warning}")
-    digest = _Digest(baked)
+    digests: list[str] = []
+    # While the disk is at work: it takes as long as the writing.
+    hashing = threading.Thread(target=lambda: digests.append(image.sha256(baked)))
     written = False
     try:
         # Signals are only noted, and looked at between two chunks: an exception out of a second signal's handler
@@ -170,42 +173,20 @@ def _bake(url: str) -> None:
         caught: list[int] = []
         handlers = _note_termination_signals(caught)
         try:
-            digest.start()
+            hashing.start()
             _write(baked, SECRET_MODE if secret else MODE, caught)
             written = True
         finally:
-            digest.wait()
+            hashing.join()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        _print(sys.stdout, _summary(parsed, sum(map(len, baked)), digest.value, secret))
+        _print(sys.stdout, _summary(parsed, sum(map(len, baked)), digests[0], secret))
     except OSError as error:
         _warn(f"{OUTPUT} is written, but can't print what it is: {_reason(error)}")
     except KeyboardInterrupt:
         if not written:
             raise
         _warn(f"interrupted: {OUTPUT} is written")
-
-
-class _Digest:
-    """The image's SHA-256, computed while the disk is at work: it takes as long as the writing."""
-
-    def __init__(self, baked: list[bytes | memoryview]) -> None:
-        self._baked = baked
-        self._at_work = _thread.allocate_lock()
-        self.value = ""
-
-    def start(self) -> None:
-        self._at_work.acquire()
-        _thread.start_new_thread(self._compute, ())
-
-    def _compute(self) -> None:
-        try:
-            self.value = image.sha256(self._baked)
-        finally:
-            self._at_work.release()
-
-    def wait(self) -> None:
-        self._at_work.acquire()
 
 
 def _summary(parsed: ChainUrl, size: int, sha256: str, secret: bool) -> str:

@@ -19,22 +19,20 @@ SCRIPT = "EFI/BOOT/autoexec.ipxe"  # what the slot is, in both file systems
 # The slot's second line and its last. Nothing else in the image is like it, so whoever counts it sees every slot, and a
 # piece of one, in a single pass.
 _EDGE = b"# boots-from slot: all from one such line to the other becomes a URL's script\n"
-_SLOT_HEAD = (
-    b"""\
-#!ipxe
-%becho This is the boots-from template. No URL was baked into it: run boots-from URL.
+_FIRST_LINE = b"#!ipxe\n"
+_SLOT_TEXT = b"""\
+echo This is the boots-from template. No URL was baked into it: run boots-from URL.
 shell
 exit 1
 """
-    % _EDGE
-)
 
 
 def _placeholder() -> bytes:
     """Return the slot: a valid iPXE script, unlike anything else in the image, SLOT_SIZE bytes long."""
-    padding = SLOT_SIZE - len(_SLOT_HEAD) - len(_EDGE)
+    head = _FIRST_LINE + _EDGE + _SLOT_TEXT
+    padding = SLOT_SIZE - len(head) - len(_EDGE)
     line = b"#" * 63 + b"\n"
-    return _SLOT_HEAD + (line * (padding // len(line) + 1))[-padding:] + _EDGE
+    return head + (line * (padding // len(line) + 1))[-padding:] + _EDGE
 
 
 SLOT = _placeholder()
@@ -161,11 +159,11 @@ def slot_offset(template: bytes | bytearray | mmap) -> int:
         TemplateError: the slot is not there, not whole, or there is another, or a piece of one.
     """
     edge = template.find(_EDGE)
-    offset = edge - _SLOT_HEAD.index(_EDGE)
+    offset = edge - len(_FIRST_LINE)
     whole = edge >= 0 and template[offset : offset + SLOT_SIZE] == SLOT
     if not whole or template.find(_EDGE, offset + SLOT_SIZE) >= 0:
         raise TemplateError(
-            "the template is damaged: it has not exactly one slot for the script, and that whole: "
+            "the template is damaged: the slot for the script is not whole, or not there exactly once: "
             "reinstall boots-from, or run make in its checkout"
         )
     return offset
