@@ -51,7 +51,14 @@ def plain(medium: Medium) -> Attach:
 
 
 def fat(disk: Path, *files: Path) -> None:
-    """Make a disk of 1 GiB with one partition, FAT32 as sticks are sold, of files and whole directories."""
+    """Make a FAT disk of files, and of directories with all that is in them."""
+    geometry = ["-T", "65536", "-h", "64", "-s", "32"]
+    subprocess.run(["mformat", "-C", "-i", disk, *geometry, "::"], check=True, capture_output=True)
+    subprocess.run(["mcopy", "-s", "-i", disk, *files, "::"], check=True, capture_output=True)
+
+
+def fat32(disk: Path, *files: Path) -> None:
+    """Do the same as sticks are sold: 1 GiB, with one partition, which is FAT32."""
     with disk.open("wb") as opened:
         opened.truncate(2**30)
     first = 2048  # sectors
@@ -67,7 +74,7 @@ def _copied_files(image: Path, work: Path, server: BootServer) -> list[str]:
     stick, tree = work / "stick.img", work / "tree"
     xorriso = ["xorriso", "-no_rc", "-osirrox", "on", "-indev", str(image), "-extract", "/", str(tree)]
     subprocess.run(xorriso, check=True, capture_output=True)
-    fat(stick, tree / "EFI", tree / "boot", tree / "firmware.txt")
+    fat32(stick, tree / "EFI", tree / "boot", tree / "firmware.txt")
     return media.XHCI_STICK.arguments(stick)
 
 
