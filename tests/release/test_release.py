@@ -111,17 +111,22 @@ def test_bill_names_every_package_and_every_program(releases: tuple[Path, Path])
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     assert text == bill_of_materials.make(image.read_template())
     bill = json.loads(text)
-    listed = [f"{part['name']} {part['version']} {part['hashes'][0]['content']}" for part in bill["components"]]
+    *packages, mark = bill["components"]
+    listed = [f"{part['name']} {part['version']} {part['hashes'][0]['content']}" for part in packages]
     firmware = [line.split() for line in image.firmware(image.read_template())]
     assert listed == [f"{name} {version} {sha256}" for name, version, _, sha256 in firmware]
-    sources = {part["name"]: [entry["value"] for entry in part["properties"]] for part in bill["components"]}
+    sources = {part["name"]: [entry["value"] for entry in part["properties"]] for part in packages}
     assert sources["syslinux-common"] == sources["isolinux"]
     assert sources["shim-signed:arm64"][0] == "shim"
     assert all(part["licenses"] for part in bill["components"])
     files = {file["name"] for part in bill["components"] for file in part["components"]}
     loaders = {f"EFI/BOOT/{name}" for name in ("BOOTX64.EFI", "grubx64.efi", "mmx64.efi", "BOOTRISCV64.EFI")}
     assert loaders | {"boot/isolinux/ipxe.lkrn", "MBR"} <= files
-    assert len(files) == 14
+    assert len(files) == 18
+    assert mark["name"] == "boots-from-mark"
+    assert {file["name"] for file in mark["components"]} == {
+        f"EFI/BOOT/mark-running-{machine}.efi" for machine in ("x86_64", "arm64", "riscv64", "loong64")
+    }
     # Two builds of iPXE, each with its own files.
     builds = {part["version"]: part for part in bill["components"] if part["name"] == "ipxe"}
     assert len(builds) == 2
@@ -144,7 +149,12 @@ def test_bill_is_of_the_image_that_it_is_given() -> None:
     isolinux = parts["/boot/isolinux/isolinux.bin"]
     content = template[isolinux.start : isolinux.start + isolinux.size]
     assert files["boot/isolinux/isolinux.bin"] == sha256(content).hexdigest()
-    for what in ("/EFI/BOOT/grubx64.efi", "/boot/isolinux/isolinux.bin", "MBR, boot code"):
+    for what in (
+        "/EFI/BOOT/grubx64.efi",
+        "/EFI/BOOT/mark-running-arm64.efi",
+        "/boot/isolinux/isolinux.bin",
+        "MBR, boot code",
+    ):
         other = bytearray(template)
         other[parts[what].start + 100] ^= 1
         with pytest.raises(BuildError, match=r"the image's .* is not .*'s: build it anew"):

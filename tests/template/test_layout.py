@@ -131,6 +131,7 @@ def test_esp_is_sound(esp: Path) -> None:
         "EFI/BOOT/autoexec.ipxe",
         "EFI/BOOT/grubaa64.efi",
         "EFI/BOOT/grubx64.efi",
+        *(f"EFI/BOOT/mark-running-{machine}.efi" for machine in ("arm64", "loong64", "riscv64", "x86_64")),
         "EFI/BOOT/mmaa64.efi",
         "EFI/BOOT/mmx64.efi",
         "EFI/BOOT/newer-ipxe-arm64.efi",
