@@ -15,7 +15,11 @@ const BakeRules = (rules) => {
   const byName = new Map(rules.schemes.map((scheme) => [scheme.name, scheme]));
   const pattern = (source, flags = "") => new RegExp(source, flags);
   const whole = (source, text) => pattern(`^(?:${source})$`).test(text);
-  const mask = (text) => text.replace(pattern(rules.setting, "g"), (setting) => "x".repeat(setting.length));
+  const mask = (text, by = "x") => {
+    const masked = text.replace(pattern(rules.setting, "g"), (setting) => by.repeat(setting.length));
+    return masked === text ? text : mask(masked, by);
+  };
+  const maskInside = (text) => text.slice(0, 2) + mask(text.slice(2));
   const fill = (line, parts) => line.replace(/\{(\w+)\}/g, (_, name) => parts[name]);
   const { messages } = rules;
   const text = ({ fact, remedy }, offset = 0, parts = {}) =>
@@ -93,8 +97,8 @@ const BakeRules = (rules) => {
       }
       return scheme;
     }
-    if (pattern(`^${rules.setting}`).test(url)) {
-      return pattern(`^${rules.root_path}`).test(url) ? rules.from_root_path : rules.from_setting;
+    if (url.startsWith("${") && !mask(url).startsWith("${")) {
+      return pattern(`^${rules.root_path}`).test(maskInside(url)) ? rules.from_root_path : rules.from_setting;
     }
     if (url.startsWith("${")) throw refusal(messages.UNCLOSED);
     if (pattern(`^(?:${rules.local_path})`, "i").test(url)) throw refusal(messages.LOCAL_PATH);
@@ -113,7 +117,7 @@ const BakeRules = (rules) => {
   };
 
   const checkSetting = (scheme, rest, hidden) => {
-    const isAddress = pattern(`^${rules.address}`).test(rest) && !hidden;
+    const isAddress = pattern(`^${rules.address}`).test(maskInside(rest)) && !hidden;
     return { warnings: isAddress ? [text(messages.ADDRESS, 0, { url: `http://${rest}` })] : [] };
   };
 
@@ -122,17 +126,9 @@ const BakeRules = (rules) => {
     const inside = host.slice(1, -1);
     const percent = inside.indexOf("%");
     const address = percent < 0 ? inside : inside.slice(0, percent);
-    if (percent >= 0 && !whole(rules.host, inside.slice(percent + 1))) return false;
-    if (whole(rules.setting, address)) return true;
-    // No more digits than an address has: URL takes "0::00001", Python does not.
-    if (!/^[0-9A-Fa-f:.]+$/.test(address) || /[0-9A-Fa-f]{5}/.test(address.replace(/[0-9.]+$/, ""))) return false;
-    if (/(?:^|\.)0[0-9]+(?:\.|$)/.test(address.slice(address.lastIndexOf(":") + 1)) && address.includes(".")) return false;
-    try {
-      new URL(`http://[${address}]/`);
-    } catch {
-      return false;
-    }
-    return true;
+    if (percent >= 0 && !whole(rules.host, mask(inside.slice(percent + 1)))) return false;
+    const masked = mask(address, "0");
+    return whole(masked === address ? rules.ipv6 : rules.ipv6_settings, masked);
   };
 
   const checkHost = (host, here, hidden) => {
@@ -141,8 +137,8 @@ const BakeRules = (rules) => {
       if (!isIpv6(host)) throw refusal(messages.BAD_IPV6, here, parts);
     } else if (whole(rules.dotted, host)) {
       if (!whole(rules.ipv4, host)) throw refusal(messages.BAD_IPV4, here, parts);
-    } else if (!whole(rules.host, host)) {
-      const good = pattern(`^(?:${rules.host})`).exec(host);
+    } else if (!whole(rules.host, mask(host))) {
+      const good = pattern(`^(?:${rules.host})`).exec(mask(host));
       const end = good ? good[0].length : 0;
       throw refusal(host[end] === "{" ? messages.BAD_HOST_SETTING : messages.BAD_HOST, here + end, parts);
     }
@@ -186,6 +182,8 @@ const BakeRules = (rules) => {
     const hostPort = rest.slice(start, 2 + authority.length);
     const here = scheme.name.length + 1 + start;
     const [host, port] = split(hostPort, 2);
+    const nul = (masked.slice(0, start) + "x".repeat(hostPort.length) + (scheme.path ? path : "")).indexOf("%00");
+    if (nul >= 0) throw refusal(messages.NUL, scheme.name.length + 1 + nul);
     const stray = here < hidden ? refusal(messages.NOT_USERINFO, hidden - 1) : null;
     if (stray && authority.includes("@")) throw stray;
     const warnings = [];

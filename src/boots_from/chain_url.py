@@ -27,13 +27,23 @@ QUOTES = "\"'`<>\u00ab\u00b4\u00bb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u20
 
 # The patterns are in the syntax that Python and JavaScript share: the page that bakes takes them from here.
 # They are compiled when first used: most URLs need few of them, and each takes 0.1 to 1 ms.
-# An iPXE setting, nested at most once, as in ${net${i}/mac}.
-SETTING = r"\$\{[^{}]*(?:\$\{[^{}]*\}[^{}]*)*\}"
+# An iPXE setting with none inside it: iPXE expands from there outwards, however deep they are nested.
+SETTING = r"\$\{[^{}]*\}"
 SCHEME = r"([A-Za-z][A-Za-z0-9+._-]*):"
 USERINFO = r"(?!iscsi:|aoe:|ib_srp:)(?:[a-z][a-z0-9+._-]*:(?://)?|//)?[^/?#@]*@[^@]*$"
-HOST = rf"(?:{SETTING}|[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{{2}})+"
-DOTTED = r"[0-9]+(?:\.[0-9]+){3}"
+# Where settings are masked: no empty label, no "*" as in the addresses that a server listens on, and behind % no
+# control character or space. iPXE decodes that, and takes %00 for the name's end.
+HOST = r"(?!\.|.*\.\.)(?:[A-Za-z0-9._~!$&'()+,;=-]|%(?:2[1-9A-Fa-f]|[3-689A-Fa-f][0-9A-Fa-f]|7[0-9A-Ea-e]))+"
+# Digits and dots are an address, which has four numbers; iPXE would ask the DNS for other ones.
+DOTTED = r"[0-9]+(?:\.[0-9]*)+"
 IPV4 = r"(?:(?:^|\.)0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})){4}"
+# What both RFC 4291 and iPXE's inet6_aton take: no IPv4 address at the end, and "::" counts as a word for each colon
+# that is first or last.
+IPV6 = (
+    r"(?!.*::.*::)(?!.*:::)(?!:[^:])(?!.*[^:]:$)"
+    r"(?:(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}|(?=.*::)(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4})"
+)
+IPV6_SETTINGS = r"[0-9A-Fa-f:]+"  # one that settings are in, where those are masked as zeros
 ROOT_PATH = r"\$\{(?:[^{}]*/)?root-path[:}]"
 ADDRESS = r"\$\{(?:[^{}]*/)?(?:next-server|dhcp-server|gateway|dns)[:}]"
 LOCAL_PATH = r"/(?!/)|\.\.?/|~|[A-Za-z]:[\\/]|file:"  # on the host that bakes
@@ -310,8 +320,8 @@ def _scheme(url: str) -> Scheme:
             shown = without_userinfo(fixed)
             raise _refusal(messages.SLASHES, len(name) + 1, fixed, slashes=slashes, name=name, url=shown)
         return scheme
-    if re.match(SETTING, url):
-        return FROM_ROOT_PATH if re.match(ROOT_PATH, url) else FROM_SETTING
+    if url.startswith("${") and not _mask(url).startswith("${"):
+        return FROM_ROOT_PATH if re.match(ROOT_PATH, _mask_inside(url)) else FROM_SETTING
     if url.startswith("${"):
         raise _refusal(messages.UNCLOSED)
     if re.match(LOCAL_PATH, url, re.IGNORECASE):
@@ -339,7 +349,7 @@ def _is_near(word: str, known: str) -> bool:
 
 def _check_setting(scheme: Scheme, rest: str, hidden: int) -> _Parts:
     """Check a URL that begins with a setting: what else is in it depends on that."""
-    is_address = re.match(ADDRESS, rest) and not hidden
+    is_address = re.match(ADDRESS, _mask_inside(rest)) and not hidden
     return _Parts([messages.ADDRESS.text(url=f"http://{rest}")] if is_address else [])
 
 
@@ -373,6 +383,10 @@ def _check_authority(scheme: Scheme, rest: str, hidden: int) -> _Parts:
     host_port = rest[start : 2 + len(authority)]
     here = len(scheme.name) + 1 + start
     host, *port = _split(host_port, 2)
+    # iPXE decodes these; the host has its own pattern.
+    decoded = masked[:start] + "x" * len(host_port) + (path if scheme.path else "")
+    if (nul := decoded.find("%00")) >= 0:
+        raise _refusal(messages.NUL, len(scheme.name) + 1 + nul)
     # A stray "@", "/", "?" or "#" in a password moves part of it to where the host or the port should be.
     stray = _refusal(messages.NOT_USERINFO, hidden - 1) if here < hidden else None
     if stray and "@" in authority:  # iPXE would show, at boot, what may be the second half of a password
@@ -395,9 +409,16 @@ def _check_authority(scheme: Scheme, rest: str, hidden: int) -> _Parts:
     return _Parts(warnings, host, "" if "${" in file else file)
 
 
-def _mask(text: str) -> str:
+def _mask(text: str, by: str = "x") -> str:
     """Replace each iPXE setting by as many letters, so that nothing inside it looks like a delimiter."""
-    return re.sub(SETTING, lambda setting: "x" * len(setting[0]), text)
+    while (masked := re.sub(SETTING, lambda setting: by * len(setting[0]), text)) != text:
+        text = masked
+    return text
+
+
+def _mask_inside(text: str) -> str:
+    """Return a text that begins with a setting, in which those are masked that are inside that one."""
+    return text[:2] + _mask(text[2:])
 
 
 def _split(text: str, most: int) -> list[str]:
@@ -435,8 +456,8 @@ def _check_host(host: str, here: int, hidden: int) -> list[str]:
     elif re.fullmatch(DOTTED, host):
         if not re.fullmatch(IPV4, host):
             raise _refusal(messages.BAD_IPV4, here, shown=shown)
-    elif not re.fullmatch(HOST, host):
-        good = re.match(HOST, host)
+    elif not re.fullmatch(HOST, masked := _mask(host)):
+        good = re.match(HOST, masked)
         end = good.end() if good else 0
         bad = messages.BAD_HOST_SETTING if host[end] == "{" else messages.BAD_HOST
         raise _refusal(bad, here + end, shown=shown)
@@ -444,17 +465,10 @@ def _check_host(host: str, here: int, hidden: int) -> list[str]:
 
 
 def _is_ipv6(host: str) -> bool:
-    import ipaddress  # 5 ms to import, and most URLs hold none
-
     if not host.endswith("]"):
         return False
     address, percent, zone = host[1:-1].partition("%")
-    if percent and not re.fullmatch(HOST, zone):
+    if percent and not re.fullmatch(HOST, _mask(zone)):
         return False
-    if re.fullmatch(SETTING, address):
-        return True
-    try:
-        ipaddress.IPv6Address(address)
-    except ValueError:
-        return False
-    return True
+    masked = _mask(address, "0")
+    return re.fullmatch(IPV6 if masked == address else IPV6_SETTINGS, masked) is not None

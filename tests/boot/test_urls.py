@@ -35,6 +35,9 @@ NEVER = (
     "http:/{http}/x", "http:{http}/x", "htpp://{http}/x", "ftp://{http}/x", "fcp:50:00:00:00:00:00:00:01:0",
     "http://[::1/x", "http://" + HOST + ":/x", "http://" + HOST + ":0/x", "http://" + HOST + ":0{port}/x",
     "tftp://" + HOST, "nfs://" + HOST, "nfs://" + HOST + "/", "nfs://" + HOST + "/d/",
+    "http://[::ffff:" + HOST + "]:{port}/x", "http://[1:2:3:4:5:6:7::]/x", "http://[::2:3:4:5:6:7:8]/x",
+    "http://10.0.514:{port}/x", "http://" + HOST + ".:{port}/x", "http://....:{port}/x", "http://*:{port}/x",
+    "http://" + HOST + "%20:{port}/x",
     "iscsi:" + HOST, "iscsi:" + HOST + "::{tcp}:1", "iscsi://" + HOST + ":{tcp}/x", "iscsi:" + HOST + "::{tcp}:xyz:x",
     "iscsi:" + HOST + "::{tcp}:0x1:x", "iscsi:" + HOST + "::{tcp}:1-0-0-0-0:x", "aoe:0.1", "aoe:e0", "aoe:ex.y",
     "ib_srp:::", ib_srp(sgid="1"), ib_srp(dgid=""), ib_srp(dgid="g" * 32), ib_srp(pkey="xyz"), ib_srp(lun="1-0-0-0-0"),
@@ -43,13 +46,17 @@ NEVER = (
 # Refused: iPXE goes to another port, or asks for another path, than is written.
 ELSEWHERE = (
     "http://" + HOST + ":{more}/x", "http://" + HOST + ":{port}o/x", "http://" + HOST + ":{hex}/x",
-    "http://" + HOST + ":0{octal}/x", "http://{http}/\u00fc",
+    "http://" + HOST + ":0{octal}/x", "http://{http}/\u00fc", "http://" + HOST + "%00x:{port}/x",
+    "http://u%00:p@{http}/x",
 )  # fmt: skip
 # Taken: iPXE gets it.
 TAKEN = (
     "http://{http}/x", "HTTP://{http}/x", "http://user:pass@{http}/x", "http://{http}/x#dropped", "http://{http}/x?a={{mac}}",
     "http://012.0.2.2:{port}/x", "http://%31%30.0.2.2:{port}/x", "http://${{next-server}}:{port}/x",
+    "http://${{net${{i${{j}}}}/next-server}}:{port}/x",
 )  # fmt: skip
+# Taken: iPXE knows it for an IPv6 address, to which it has no route here.
+IPV6 = ("http://[1:2:3:4:5:6::8]/x", "http://[::2:3:4:5:6:7]/x", "http://[::ffff:a00:202]/x")
 # Taken: iPXE tries to connect.
 TRIED = (
     "iscsi:" + HOST + "::{tcp}::iqn.target", "iscsi:" + HOST + ":7:{tcp}:1:x", "iscsi:" + HOST + "::{tcp}:00001:x",
@@ -81,7 +88,8 @@ def test_ipxe_does_with_each_url_what_is_said_of_it(
         tcp = closed.getsockname()[1]
         values = {"http": f"{HOST}:{port}", "port": port, "more": port + 65536, "hex": hex(port), "octal": f"{port:o}"}
         urls = {
-            form: form.format(tcp=tcp, **values) for form in (*TAKEN, *ELSEWHERE, *TRIED, *LOOKED_FOR, *NEVER, *PATHS)
+            form: form.format(tcp=tcp, **values)
+            for form in (*TAKEN, *IPV6, *ELSEWHERE, *TRIED, *LOOKED_FOR, *NEVER, *PATHS)
         }
         files: list[str] = []
         disks: list[str] = []
@@ -89,7 +97,19 @@ def test_ipxe_does_with_each_url_what_is_said_of_it(
             is_disk = re.match("iscsi|aoe|ib_srp|fcp", url, re.IGNORECASE)
             command = "sanhook" if is_disk else f"imgfetch --name f{number} --timeout 3000"
             (disks if is_disk else files).append(f"{command} {url} && echo =={number} 0 || echo =={number} ${{errno}}")
-        lines = ["#!ipxe", "dhcp", "set san-retries 0", *files, *disks, "echo ==all", "shell", ""]
+        lines = [
+            "#!ipxe",
+            "dhcp",
+            "set j 5",
+            "set i5 0",
+            "set net0/next-server " + HOST,
+            "set san-retries 0",
+            *files,
+            *disks,
+            "echo ==all",
+            "shell",
+            "",
+        ]
         script = "\n".join(lines).encode()
         iso = tmp_path / "boots-from.iso"
         iso.write_bytes(image.fill(image.read_template(), script))
@@ -108,7 +128,8 @@ def test_ipxe_does_with_each_url_what_is_said_of_it(
     assert {errors[form] >> 24 for form in attached} == {0x1C, 0x3C}
     assert {errors[form] >> 24 for form in TRIED} == {0x0F}
     assert {errors[form] >> 24 for form in LOOKED_FOR} == {0x2C}
-    assert [form for form in (*TRIED, *LOOKED_FOR) if refuses(urls[form])] == []
+    assert {errors[form] >> 24 for form in IPV6} == {0x28}
+    assert [form for form in (*IPV6, *TRIED, *LOOKED_FOR) if refuses(urls[form])] == []
 
 
 @pytest.mark.parametrize("target", ["iqn.target", "disk"])

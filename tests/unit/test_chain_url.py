@@ -24,10 +24,12 @@ _NOT_USERINFO = (
     'and in a path "@" as %40'
 )
 _BRACKETS = "an IPv6 address goes in brackets, as in http://[2001:db8::1]/boot"
-_IPV6 = "write it as in http://[2001:db8::1]/boot"
+_IPV6 = "write it in hexadecimal, as in http://[2001:db8::1]/boot"
+_IPV4 = "write four numbers, each at most 255"
 _AT, _OF = "at character", " of the URL"
 _TARGET = "does not begin with iqn.YYYY-MM., eui. or naa.: it has to be the server's name for it"
 _ITSELF = "is, for the machine that boots, that machine itself: use the server's name or address"
+_NUL = "where iPXE takes the text to end: remove it"
 _SHELL = "if the shell took a setting such as ${net0/mac}, put the URL in single quotes"
 _PASSWORD = 'for it may be a password: in one, write "/" as %2F; elsewhere, write that "@" as %40'
 _HOST = "use a host name, an IPv4 address or [an IPv6 address]"
@@ -71,8 +73,22 @@ REFUSED = {
     "http:///x": f"no HOST at character 8 of the URL: {_HTTP}",
     "http://u:secret@/x": f"no HOST at character 17 of the URL: {_HTTP}",
     "http://h\\x/": f'bad host "h\\x" at character 9 of the URL: {_HOST}',
-    "http://1.2.3.400/": 'bad IPv4 address "1.2.3.400" at character 8 of the URL: '
-    "each of the four numbers is at most 255",
+    "http://1.2.3.400/": f'bad IPv4 address "1.2.3.400" at character 8 of the URL: {_IPV4}',
+    "http://192.168.1/": f'bad IPv4 address "192.168.1" at character 8 of the URL: {_IPV4}',
+    "http://10.0.0.1./": f'bad IPv4 address "10.0.0.1." at character 8 of the URL: {_IPV4}',
+    "http://1.2.3.4.5/": f'bad IPv4 address "1.2.3.4.5" at character 8 of the URL: {_IPV4}',
+    "http://1..3.4/": f'bad IPv4 address "1..3.4" at character 8 of the URL: {_IPV4}',
+    "http://..../": f'bad host "...." at character 8 of the URL: {_HOST}',
+    "http://.h/": f'bad host ".h" at character 8 of the URL: {_HOST}',
+    "http://h..example/": f'bad host "h..example" at character 8 of the URL: {_HOST}',
+    "http://*:80/": f'bad host "*" at character 8 of the URL: {_HOST}',
+    "http://*.example/": f'bad host "*.example" at character 8 of the URL: {_HOST}',
+    "http://h%00x/": f'bad host "h%00x" at character 9 of the URL: {_HOST}',
+    "http://h%20/": f'bad host "h%20" at character 9 of the URL: {_HOST}',
+    "http://h%7f/": f'bad host "h%7f" at character 9 of the URL: {_HOST}',
+    "http://u%00:p@h/": f"%00 at character 9 of the URL, {_NUL}",
+    "tftp://h/a%00b": f"%00 at character 11 of the URL, {_NUL}",
+    "nfs://h/a%00b": f"%00 at character 10 of the URL, {_NUL}",
     "http://a@b@h/": f'the "@" at character 11 of the URL {_NOT_USERINFO}',
     "http://u:se@cret/x@h/": f'the "@" at character 19 of the URL {_NOT_USERINFO}',
     "http://{next-server}/": 'bad host "{next-server}" at character 8 of the URL: write a setting as in ${net0/mac}',
@@ -88,6 +104,17 @@ REFUSED = {
     "http://fe80::1/x": f"two colons in the host at character 8 of the URL: {_BRACKETS}",
     "http://[::1/x": f'bad IPv6 address "[::1" at character 8 of the URL: {_IPV6}',
     "http://[::g]/": f'bad IPv6 address "[::g]" at character 8 of the URL: {_IPV6}',
+    "http://[]/": f'bad IPv6 address "[]" at character 8 of the URL: {_IPV6}',
+    "http://[::ffff:1.2.3.4]/": f'bad IPv6 address "[::ffff:1.2.3.4]" at character 8 of the URL: {_IPV6}',
+    "http://[1:2:3:4:5:6:7::]/": f'bad IPv6 address "[1:2:3:4:5:6:7::]" at character 8 of the URL: {_IPV6}',
+    "http://[::2:3:4:5:6:7:8]/": f'bad IPv6 address "[::2:3:4:5:6:7:8]" at character 8 of the URL: {_IPV6}',
+    "http://[1::2::3]/": f'bad IPv6 address "[1::2::3]" at character 8 of the URL: {_IPV6}',
+    "http://[1:::2]/": f'bad IPv6 address "[1:::2]" at character 8 of the URL: {_IPV6}',
+    "http://[:1:2:3:4:5:6:7]/": f'bad IPv6 address "[:1:2:3:4:5:6:7]" at character 8 of the URL: {_IPV6}',
+    "http://[1:2:3:4:5:6:7:]/": f'bad IPv6 address "[1:2:3:4:5:6:7:]" at character 8 of the URL: {_IPV6}',
+    "http://[1:2:3:4:5:6:7]/": f'bad IPv6 address "[1:2:3:4:5:6:7]" at character 8 of the URL: {_IPV6}',
+    "http://[1:2:3:4:5:6:7:8:9]/": f'bad IPv6 address "[1:2:3:4:5:6:7:8:9]" at character 8 of the URL: {_IPV6}',
+    "http://[12345::]/": f'bad IPv6 address "[12345::]" at character 8 of the URL: {_IPV6}',
     "http://[::1]x/": f'bad IPv6 address "[::1]x" at character 8 of the URL: {_IPV6}',
     "http://[fe80::1%]/": f'bad IPv6 address "[fe80::1%]" at character 8 of the URL: {_IPV6}',
     "http://[fe80::1%a<b]/": f'bad IPv6 address "[fe80::1%a<b]" at character 8 of the URL: {_IPV6}',
@@ -150,6 +177,20 @@ PASSED_THROUGH = [
     "http://[2001:db8::1]:8080/x",
     "http://[fe80::1%25net0]/x",
     "http://[${ip6}]/x",
+    "http://[${prefix}::1]/x",
+    "http://[1:2:3:4:5:6:7:8]/x",
+    "http://[1:2:3:4:5:6::8]/x",
+    "http://[::2:3:4:5:6:7]/x",
+    "http://[2:3:4:5:6:7::]/x",
+    "http://[fe80::1%${net${i}}]/x",
+    "http://${net${i${j${k}}}/next-server}/${a${b${c${d}}}}",
+    "${net${i${j}}/filename}",
+    "http://h./x",
+    "http://42/x",
+    "http://${a}.${b}./x",
+    "http://h%c3%bc/x",
+    "http://%31%30.0.2.2/x",
+    "http://h/a%00b?c%00",
     "http://u:p%40%2F@h/x%40y",
     "http://${user:uristring}:${password:uristring}@h/x",
     "nfs://h/srv/boot.ipxe",

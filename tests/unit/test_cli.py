@@ -371,7 +371,7 @@ def test_nothing_of_posix_alone_is_imported() -> None:
     words = set()
     for source in Path(cli.__file__).parent.glob("*.py"):
         words |= set(re.findall(r"^\s*(?:from|import) ([\w.]+)", source.read_text(), re.MULTILINE))
-    allowed = "_thread collections collections.abc errno hashlib ipaddress mmap os re signal sys threading types typing"
+    allowed = "_thread collections collections.abc errno hashlib mmap os re signal sys threading types typing"
     assert {word for word in words if not word.startswith("boots_from")} <= set(allowed.split())
 
 
