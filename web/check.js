@@ -22,19 +22,28 @@ const BakeRules = (rules) => {
   const maskInside = (text) => text.slice(0, 2) + mask(text.slice(2));
   const fill = (line, parts) => line.replace(/\{(\w+)\}/g, (_, name) => parts[name]);
   const { messages } = rules;
-  const text = ({ fact, remedy }, offset = 0, parts = {}) =>
-    fill(remedy ? `${fact}: ${remedy}` : fact, { at: `at character ${offset + 1} of the URL`, ...messages.EXAMPLES, ...parts });
+  const text = ({ fact, remedy, asks }, offset = 0, parts = {}) => {
+    const how = asks && parts.url ? messages.MEANT : remedy;
+    const at = `at character ${offset + 1} of the URL`;
+    return fill(how ? `${fact}: ${how}` : fact, { at, ...messages.EXAMPLES, ...parts });
+  };
 
-  // Everything behind the first check is ASCII, where both languages count alike.
-  const refusal = (message, offset = 0, parts = {}, suggestion = "") =>
-    new UrlError(text(message, offset, parts), /^[!-~]+$/.test(suggestion) ? suggestion : "");
+  // What is wrong, before it is seen whether the URL that may be meant will do. Everything behind the first check is
+  // ASCII, where both languages count alike.
+  class Refusal extends Error {
+    constructor(message, offset, parts, suggestion) {
+      super();
+      Object.assign(this, { refused: message, offset, parts, suggestion });
+    }
+  }
+  const refusal = (message, offset = 0, parts = {}, suggestion = "") => new Refusal(message, offset, parts, suggestion);
 
-  const isUserinfo = (url) => pattern(`^${rules.userinfo}`, "i").test(mask(url));
+  const hidesUserinfoOnly = (url) => !url.includes("@") || pattern(`^${rules.userinfo}`, "i").test(mask(url));
   const schemeAndSlashes = pattern(`^(?:(?:${rules.schemes.map((row) => row.name).join("|")}):)?/*`, "i");
   const withoutUserinfo = (url) => {
     const last = url.lastIndexOf("@");
     if (last < 0) return url;
-    return schemeAndSlashes.exec(url)[0] + (isUserinfo(url) ? url.slice(last + 1) : "..." + url.slice(last));
+    return schemeAndSlashes.exec(url)[0] + (hidesUserinfoOnly(url) ? url.slice(last + 1) : "..." + url.slice(last));
   };
 
   const shown = (part, offset, hidden) => (offset >= hidden ? ` "${part}"` : "");
@@ -51,9 +60,19 @@ const BakeRules = (rules) => {
   const refuseUnsafeCharacters = (url) => {
     const stripped = url.replace(/^ +| +$/g, "");
     if (stripped !== url) throw refusal(messages.SPACE_AROUND, 0, {}, stripped);
-    const quotes = `[${rules.quotes}]+`;
-    if (pattern(`^${quotes}`).test(url) || pattern(`(?![!-~])${quotes}$`).test(url)) {
-      throw refusal(messages.QUOTED, 0, {}, url.replace(pattern(`^${quotes}|${quotes}$`, "g"), ""));
+    const visible = url.replace(pattern(`^[${rules.spaces}]+|[${rules.spaces}]+$`, "g"), "");
+    if (visible !== url) throw refusal(messages.INVISIBLE, 0, {}, visible);
+    const assigned = pattern(`^${rules.assigned}`, "i").exec(url);
+    if (assigned) throw refusal(messages.ASSIGNED, 0, {}, url.slice(assigned[0].length));
+    const opened = pattern(`^${rules.opening}`).exec(url);
+    if (opened) {
+      let inside = url.slice(opened[0].length);
+      for (const _ of opened[0]) if (inside && rules.closing.includes(inside.at(-1))) inside = inside.slice(0, -1);
+      throw refusal(messages.QUOTED, 0, {}, inside);
+    }
+    const quotes = `[${rules.quotes}]*$`;
+    if (/[^\x00-\x7f]/.test(pattern(quotes).exec(url)[0])) {
+      throw refusal(messages.QUOTED, 0, {}, url.replace(pattern(quotes), ""));
     }
     let bad = /[\x00-\x20\x7f]/.exec(url);
     const place = () => Array.from(url.slice(0, bad.index)).length;
@@ -92,8 +111,8 @@ const BakeRules = (rules) => {
       if (!scheme.boot) throw refusal(messages.LACKING, 0, scheme);
       if (!scheme.fields.length && !rest.startsWith("//")) {
         const slashes = rest.startsWith("/") ? "one slash" : "no slashes";
-        const fixed = `${name}://${rest.replace(/^\/+/, "")}`;
-        throw refusal(messages.SLASHES, name.length + 1, { slashes, name, url: withoutUserinfo(fixed) }, fixed);
+        const fixed = `${name}://${rest.replace(/^[/:]+/, "")}`;
+        throw refusal(messages.SLASHES, name.length + 1, { slashes, ...scheme }, fixed);
       }
       return scheme;
     }
@@ -102,23 +121,27 @@ const BakeRules = (rules) => {
     }
     if (url.startsWith("${")) throw refusal(messages.UNCLOSED);
     if (pattern(`^(?:${rules.local_path})`, "i").test(url)) throw refusal(messages.LOCAL_PATH);
-    if (found && !/^(?:[0-9]|[^/]*@|\$\{)/.test(rest)) {
-      const parts = { shown: shown(found[1], 0, url.lastIndexOf("@") + 1) };
+    if (found && !/^(?:[0-9]|[^/]*@|\$\{)/.test(rest) && !pattern(`^${rules.bare_ipv6}`).test(url)) {
       const bootable = rules.schemes.filter((row) => row.boot).map((row) => row.name);
       const near = bootable.find((known) => isNear(name, known));
-      if (near) {
-        const fixed = near + url.slice(name.length);
-        throw refusal(messages.NEAR_SCHEME, 0, { ...parts, url: withoutUserinfo(fixed) }, fixed);
-      }
-      throw refusal(messages.UNKNOWN_SCHEME, 0, { ...parts, bootable: bootable.join(", ") });
+      const fixed = near ? near + url.slice(name.length) : "";
+      const parts = { shown: shown(found[1], 0, url.lastIndexOf("@") + 1), bootable: bootable.join(", ") };
+      throw refusal(messages.UNKNOWN_SCHEME, 0, parts, fixed);
     }
-    const fixed = url.replace(/^(?:(https?|tftp|nfs)(?=\/\/))?\/*/, (_, kept) => `${kept || "http"}://`);
-    throw refusal(messages.NO_SCHEME, 0, { url: withoutUserinfo(fixed) }, fixed);
+    const fixed = url.replace(pattern(`^${rules.no_colon}`), (_, kept) => `${kept || "http"}://`);
+    throw refusal(messages.NO_SCHEME, 0, {}, fixed);
   };
 
   const checkSetting = (scheme, rest, hidden) => {
     const isAddress = pattern(`^${rules.address}`).test(maskInside(rest)) && !hidden;
-    return { warnings: isAddress ? [text(messages.ADDRESS, 0, { url: `http://${rest}` })] : [] };
+    return { warnings: isAddress ? [text(messages.ADDRESS, 0, { url: acceptable(`http://${rest}`) })] : [] };
+  };
+
+  // An IPv6 address without brackets, and not perhaps one with a port behind it.
+  const isPlainIpv6 = (part) => {
+    const colon = part.lastIndexOf(":");
+    const maybePort = /^[0-9]+$/.test(part.slice(colon + 1)) && whole(rules.ipv6, part.slice(0, colon));
+    return whole(rules.ipv6, part) && !maybePort;
   };
 
   const isIpv6 = (host) => {
@@ -190,7 +213,10 @@ const BakeRules = (rules) => {
     try {
       warnings.push(...checkField(scheme, rules.host_field, host, here, hidden));
       if (port !== undefined) {
-        if (!host.startsWith("[") && mask(port).includes(":")) throw refusal(messages.TWO_COLONS, here);
+        if (!host.startsWith("[") && mask(port).includes(":")) {
+          const meant = `${scheme.name}:${rest.slice(0, start)}[${hostPort}]${rest.slice(start + hostPort.length)}`;
+          throw refusal(messages.TWO_COLONS, here, {}, isPlainIpv6(hostPort) ? meant : "");
+        }
         checkField(scheme, rules.port_field, port, here + host.length + 1, hidden);
       }
     } catch (error) {
@@ -226,8 +252,7 @@ const BakeRules = (rules) => {
     return { host, warnings };
   };
 
-  // Return { url, scheme, public, warnings, host, file }; throw UrlError if iPXE could not boot from it.
-  const parse = (url) => {
+  const parseOnce = (url) => {
     if (!url) throw refusal(messages.EMPTY);
     refuseUnsafeCharacters(url);
     const scheme = schemeOf(url);
@@ -239,9 +264,33 @@ const BakeRules = (rules) => {
     const parts = check(scheme, rest, hidden);
     const warnings = [...(fragment < 0 ? [] : [text(messages.FRAGMENT, fragment)]), ...parts.warnings];
     const shownUrl = withoutUserinfo(url);
-    if (shownUrl !== url && !isUserinfo(url)) warnings.push(text(messages.HIDDEN, hidden - 1));
+    if (!hidesUserinfoOnly(url)) warnings.push(text(messages.HIDDEN, hidden - 1));
     warnings.push(...slips(url));
     return { url, scheme, public: shownUrl, warnings, host: parts.host || "", file: parts.file || "" };
+  };
+
+  // Return the URL, or what it comes down to in a few more corrections; empty if that is refused, or warned of.
+  const acceptable = (url) => {
+    for (let corrections = 0; corrections < 5 && url; corrections++) {
+      try {
+        return parseOnce(url).warnings.length ? "" : url;
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        url = error.suggestion;
+      }
+    }
+    return "";
+  };
+
+  // Return { url, scheme, public, warnings, host, file }; throw UrlError if iPXE could not boot from it.
+  const parse = (url) => {
+    try {
+      return parseOnce(url);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      const meant = acceptable(error.suggestion);
+      throw new UrlError(text(error.refused, error.offset, { ...error.parts, url: withoutUserinfo(meant) }), meant);
+    }
   };
 
   const fillIn = ({ url, scheme, public: name, host, file }) => {
@@ -264,8 +313,9 @@ const BakeRules = (rules) => {
     const script = fillIn(parsed);
     const { url, file } = parsed;
     if (script.length > rules.slot_size) {
-      const copies = file ? 2 : 1;
-      const over = Math.ceil((script.length - rules.slot_size) / copies);
+      let over = script.length - rules.slot_size;
+      const behindPath = /[?#].*/.exec(mask(url));
+      if (file) over -= Math.floor(Math.max(0, over - (behindPath ? behindPath[0].length : 0)) / 2);
       throw new UrlError(text(messages.TOO_LONG, 0, { length: url.length, over, limit: url.length - over }));
     }
     return script;
@@ -273,8 +323,9 @@ const BakeRules = (rules) => {
 
   // What may be shown of a script: without user information.
   const redact = (parsed) => {
-    const file = parsed.public.includes(parsed.file) ? parsed.file : "...";
-    return fillIn({ ...parsed, url: parsed.public, file });
+    // Else the host and the file may be pieces of a password.
+    const kept = hidesUserinfoOnly(parsed.url) ? parsed : { ...parsed, host: "", file: parsed.file && "..." };
+    return fillIn({ ...kept, url: parsed.public });
   };
 
   return { parse, render, redact, withoutUserinfo, empty: text(messages.EMPTY) };

@@ -6,8 +6,8 @@ from boots_from import boot_script, chain_url, cli, image, messages
 
 _OF_URLS = (
     "SETTING", "SCHEME", "HOST", "DOTTED", "IPV4", "IPV6", "IPV6_SETTINGS", "USERINFO", "ROOT_PATH", "ADDRESS",
-    "LOCAL_PATH", "QUOTES", "SCHEMES", "FROM_SETTING", "FROM_ROOT_PATH", "HOST_FIELD", "PORT_FIELD", "HOST_SLIPS",
-    "SLIPS",
+    "LOCAL_PATH", "SPACES", "QUOTES", "OPENING", "CLOSING", "ASSIGNED", "NO_COLON", "BARE_IPV6", "SCHEMES",
+    "FROM_SETTING", "FROM_ROOT_PATH", "HOST_FIELD", "PORT_FIELD", "HOST_SLIPS", "SLIPS",
 )  # fmt: skip
 
 

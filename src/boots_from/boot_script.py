@@ -3,7 +3,7 @@
 import re
 
 from boots_from import packaged
-from boots_from.chain_url import ChainUrl
+from boots_from.chain_url import ChainUrl, hides_userinfo_only
 from boots_from.errors import TemplateError
 
 SHOWN = 158  # bytes of the URL that are echoed: two lines of the 80-column screen
@@ -57,6 +57,7 @@ def render(chain_url: ChainUrl) -> bytes:
 
 def redact(chain_url: ChainUrl) -> bytes:
     """Return the script without user information: what may be printed."""
-    # What tftp asks for may be half a password.
-    file = chain_url.file if chain_url.file in chain_url.public else "..."
-    return render(chain_url._replace(url=chain_url.public, file=file))
+    redacted = chain_url._replace(url=chain_url.public)
+    if not hides_userinfo_only(chain_url.url):  # then the host and the file may be pieces of a password
+        redacted = redacted._replace(host="", file=chain_url.file and "...")
+    return render(redacted)

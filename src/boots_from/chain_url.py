@@ -23,13 +23,21 @@ from boots_from import messages
 from boots_from.errors import UrlError
 from boots_from.messages import Message
 
+SPACES = " \u00a0\u200b\u2060\ufeff"  # the last is the byte order mark
 QUOTES = "\"'`<>\u00ab\u00b4\u00bb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a"
+
+CLOSING = f"{QUOTES})]}}"
 
 # The patterns are in the syntax that Python and JavaScript share: the page that bakes takes them from here.
 # They are compiled when first used: most URLs need few of them, and each takes 0.1 to 1 ms.
 # An iPXE setting with none inside it: iPXE expands from there outwards, however deep they are nested.
 SETTING = r"\$\{[^{}]*\}"
 SCHEME = r"([A-Za-z][A-Za-z0-9+._-]*):"
+# A bracket before a scheme, too: an IPv6 address and a setting begin with one themselves.
+OPENING = rf"(?:[{QUOTES}(]|[\[{{](?=[A-Za-z][A-Za-z0-9+._-]*://))+"
+ASSIGNED = r"(?:URL=)+"
+NO_COLON = r"(?:(https?|tftp|nfs)[;.,]?(?=//))?/*"
+BARE_IPV6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f:]+(?:[/?]|$)"
 USERINFO = r"(?!iscsi:|aoe:|ib_srp:)(?:[a-z][a-z0-9+._-]*:(?://)?|//)?[^/?#@]*@[^@]*$"
 # Where settings are masked: no empty label, no "*" as in the addresses that a server listens on, and behind % no
 # control character or space. iPXE decodes that, and takes %00 for the name's end.
@@ -201,6 +209,14 @@ class ChainUrl(namedtuple("ChainUrl", ("url", "scheme", "public", "warnings", "h
     file: str
 
 
+class _Refusal(Exception):  # noqa: N818
+    """What is wrong, before it is seen whether the URL that may be meant will do."""
+
+    def __init__(self, message: Message, offset: int, suggestion: str, parts: dict[str, object]) -> None:
+        super().__init__()
+        self.message, self.offset, self.suggestion, self.parts = message, offset, suggestion, parts
+
+
 class _Parts(namedtuple("_Parts", ("warnings", "host", "file"), defaults=("", ""))):
     """What the check of a scheme's URLs finds in one."""
 
@@ -221,8 +237,30 @@ def parse(url: str) -> ChainUrl:
 
     Raises:
         UrlError: iPXE could not boot from it. The message is one ASCII line that names the place in
-            the URL (characters are counted from 1) and the remedy, and holds no user information.
+            the URL (characters are counted from 1) and the remedy, and holds no user information. What it suggests
+            is taken without a warning.
     """
+    try:
+        return _parse(url)
+    except _Refusal as refusal:
+        meant = _acceptable(refusal.suggestion)
+        text = refusal.message.text(refusal.offset, **refusal.parts, url=without_userinfo(meant))
+        raise UrlError(text, meant) from None
+
+
+def _acceptable(url: str) -> str:
+    """Return the URL, or what it comes down to in a few more corrections; empty if that is refused, or warned of."""
+    for _ in range(5):
+        if not url:
+            return ""
+        try:
+            return "" if _parse(url).warnings else url
+        except _Refusal as refusal:
+            url = refusal.suggestion
+    return ""
+
+
+def _parse(url: str) -> ChainUrl:
     if not url:
         raise _refusal(messages.EMPTY)
     _refuse_unsafe_characters(url)
@@ -236,7 +274,7 @@ def parse(url: str) -> ChainUrl:
     warnings = [messages.FRAGMENT.text(fragment)] if fragment >= 0 else []
     warnings += parts.warnings
     public = without_userinfo(url)
-    if public != url and not _is_userinfo(url):
+    if not hides_userinfo_only(url):
         warnings.append(messages.HIDDEN.text(hidden - 1))
     return ChainUrl(url, scheme, public, (*warnings, *_slips(url)), parts.host, parts.file)
 
@@ -250,19 +288,23 @@ def without_userinfo(url: str) -> str:
     if last < 0:
         return url
     start = re.match(rf"(?:(?:{'|'.join(BY_NAME)}):)?/*", url, re.IGNORECASE)
-    return url[: start.end() if start else 0] + (url[last + 1 :] if _is_userinfo(url) else "..." + url[last:])
+    return url[: start.end() if start else 0] + (url[last + 1 :] if hides_userinfo_only(url) else "..." + url[last:])
 
 
-def _is_userinfo(url: str) -> bool:
-    """Return whether iPXE too takes all that stands before the last "@" for user information."""
-    return re.match(USERINFO, _mask(url), re.IGNORECASE) is not None
+def hides_userinfo_only(url: str) -> bool:
+    """Return whether iPXE too takes all that stands before the last "@", if there is one, for user information."""
+    return "@" not in url or re.match(USERINFO, _mask(url), re.IGNORECASE) is not None
 
 
-def _refusal(message: Message, offset: int = 0, suggestion: str = "", /, **parts: object) -> UrlError:
-    """Return the error with a message; `suggestion` is the URL that may be meant, if that is clear."""
-    if not re.fullmatch(r"[!-~]+", suggestion):
-        suggestion = ""
-    return UrlError(message.text(offset, **parts), suggestion)
+def bytes_behind_path(url: str) -> int:
+    """Return how many bytes the query and the fragment have, with the "?" or "#" that they begin with."""
+    found = re.search(r"[?#]", _mask(url))
+    return len(url) - found.start() if found else 0
+
+
+def _refusal(message: Message, offset: int = 0, suggestion: str = "", /, **parts: object) -> _Refusal:
+    """Return the refusal with a message; `suggestion` is the URL that may be meant, if that is clear."""
+    return _Refusal(message, offset, suggestion, parts)
 
 
 def _shown(text: str, offset: int, hidden: int) -> str:
@@ -281,9 +323,18 @@ def _refuse_unsafe_characters(url: str) -> None:
     """Refuse what would split or add lines and words of the script, and what iPXE corrupts."""
     if url.strip(" ") != url:
         raise _refusal(messages.SPACE_AROUND, 0, url.strip(" "))
+    if url.strip(SPACES) != url:
+        raise _refusal(messages.INVISIBLE, 0, url.strip(SPACES))
+    if assigned := re.match(ASSIGNED, url, re.IGNORECASE):
+        raise _refusal(messages.ASSIGNED, 0, url[assigned.end() :])
     # No URL begins with one of these; one may end with those of ASCII.
-    if url[0] in QUOTES or not url[len(url.rstrip(QUOTES)) :].isascii():
-        raise _refusal(messages.QUOTED, 0, url.strip(QUOTES))
+    if opened := re.match(OPENING, url):
+        inside = url[opened.end() :]
+        for _ in opened[0]:
+            inside = inside[:-1] if inside[-1:] in CLOSING else inside
+        raise _refusal(messages.QUOTED, 0, inside)
+    if not url[len(url.rstrip(QUOTES)) :].isascii():
+        raise _refusal(messages.QUOTED, 0, url.rstrip(QUOTES))
     if bad := re.search(r"[\x00-\x20\x7f]", url):
         if bad[0] == " ":
             raise _refusal(messages.SPACE, bad.start(), url.replace(" ", "%20"))
@@ -292,7 +343,7 @@ def _refuse_unsafe_characters(url: str) -> None:
         raise _non_ascii(url, bad)
 
 
-def _non_ascii(url: str, bad: re.Match[str]) -> UrlError:
+def _non_ascii(url: str, bad: re.Match[str]) -> _Refusal:
     authority = re.match(r"[A-Za-z0-9+._-]+://(?:[^/?#]*@)?([^/?#:@]*)", url)
     if authority and authority.start(1) <= bad.start() < authority.end(1):
         return _refusal(messages.NON_ASCII_HOST, bad.start())
@@ -303,8 +354,9 @@ def _non_ascii(url: str, bad: re.Match[str]) -> UrlError:
 
 
 def _escaped(text: re.Match[str]) -> str:
-    octets = text[0].encode("utf-8", "surrogateescape" if re.search("[\udc80-\udcff]", text[0]) else "surrogatepass")
-    return "".join(f"%{octet:02X}" for octet in octets)
+    # One by one: undecodable bytes arrive as such surrogates, and a library's caller may pass others beside them.
+    octets = (c.encode("utf-8", "surrogateescape" if "\udc80" <= c <= "\udcff" else "surrogatepass") for c in text[0])
+    return "".join(f"%{octet:02X}" for octet in b"".join(octets))
 
 
 def _scheme(url: str) -> Scheme:
@@ -316,9 +368,8 @@ def _scheme(url: str) -> Scheme:
             raise _refusal(messages.LACKING, **scheme._asdict())
         if not scheme.fields and not rest.startswith("//"):
             slashes = "one slash" if rest.startswith("/") else "no slashes"
-            fixed = f"{name}://{rest.lstrip('/')}"
-            shown = without_userinfo(fixed)
-            raise _refusal(messages.SLASHES, len(name) + 1, fixed, slashes=slashes, name=name, url=shown)
+            fixed = f"{name}://{rest.lstrip('/:')}"
+            raise _refusal(messages.SLASHES, len(name) + 1, fixed, slashes=slashes, **scheme._asdict())
         return scheme
     if url.startswith("${") and not _mask(url).startswith("${"):
         return FROM_ROOT_PATH if re.match(ROOT_PATH, _mask_inside(url)) else FROM_SETTING
@@ -326,15 +377,13 @@ def _scheme(url: str) -> Scheme:
         raise _refusal(messages.UNCLOSED)
     if re.match(LOCAL_PATH, url, re.IGNORECASE):
         raise _refusal(messages.LOCAL_PATH)
-    if found and not re.match(r"[0-9]|[^/]*@|\$\{", rest):
+    if found and not re.match(r"[0-9]|[^/]*@|\$\{", rest) and not re.match(BARE_IPV6, url):
         shown = _shown(found[1], 0, url.rfind("@") + 1)
-        for near in BOOTABLE:
-            if _is_near(name, near):
-                fixed = near + url[len(name) :]
-                raise _refusal(messages.NEAR_SCHEME, 0, fixed, shown=shown, url=without_userinfo(fixed))
-        raise _refusal(messages.UNKNOWN_SCHEME, shown=shown, bootable=", ".join(BOOTABLE))
-    fixed = re.sub(r"^(?:(https?|tftp|nfs)(?=//))?/*", lambda found: f"{found[1] or 'http'}://", url)
-    raise _refusal(messages.NO_SCHEME, 0, fixed, url=without_userinfo(fixed))
+        near = next((known for known in BOOTABLE if _is_near(name, known)), "")
+        fixed = near + url[len(name) :] if near else ""
+        raise _refusal(messages.UNKNOWN_SCHEME, 0, fixed, shown=shown, bootable=", ".join(BOOTABLE))
+    fixed = re.sub(f"^{NO_COLON}", lambda found: f"{found[1] or 'http'}://", url)
+    raise _refusal(messages.NO_SCHEME, 0, fixed)
 
 
 def _is_near(word: str, known: str) -> bool:
@@ -349,8 +398,9 @@ def _is_near(word: str, known: str) -> bool:
 
 def _check_setting(scheme: Scheme, rest: str, hidden: int) -> _Parts:
     """Check a URL that begins with a setting: what else is in it depends on that."""
+    # An "@" may end a password, which the suggestion would show.
     is_address = re.match(ADDRESS, _mask_inside(rest)) and not hidden
-    return _Parts([messages.ADDRESS.text(url=f"http://{rest}")] if is_address else [])
+    return _Parts([messages.ADDRESS.text(url=_acceptable(f"http://{rest}"))] if is_address else [])
 
 
 def _check_fields(scheme: Scheme, rest: str, hidden: int) -> _Parts:
@@ -395,10 +445,11 @@ def _check_authority(scheme: Scheme, rest: str, hidden: int) -> _Parts:
         warnings = _check_field(scheme, HOST_FIELD, host, here, hidden)
         if port:
             if not host.startswith("[") and ":" in _mask(port[0]):
-                raise _refusal(messages.TWO_COLONS, here)
+                meant = f"{scheme.name}:{rest[:start]}[{host_port}]{rest[start + len(host_port) :]}"
+                raise _refusal(messages.TWO_COLONS, here, meant if _is_plain_ipv6(host_port) else "")
             _check_field(scheme, PORT_FIELD, port[0], here + len(host) + 1, hidden)
-    except UrlError as error:
-        raise stray or error from None
+    except _Refusal as refusal:
+        raise stray or refusal from None
     if scheme.path:
         warnings += _check_field(scheme, scheme.path, path, here + len(host_port), hidden)
     given = {"user name and password": "@" in authority, "port": port, "query": query}
@@ -462,6 +513,12 @@ def _check_host(host: str, here: int, hidden: int) -> list[str]:
         bad = messages.BAD_HOST_SETTING if host[end] == "{" else messages.BAD_HOST
         raise _refusal(bad, here + end, shown=shown)
     return [warning.text(here) for pattern, warning in HOST_SLIPS if re.fullmatch(pattern, host, re.IGNORECASE)]
+
+
+def _is_plain_ipv6(text: str) -> bool:
+    """Return whether it is an IPv6 address without brackets, and not perhaps one with a port behind it."""
+    before, _, last = text.rpartition(":")
+    return bool(re.fullmatch(IPV6, text)) and not (last.isdecimal() and re.fullmatch(IPV6, before))
 
 
 def _is_ipv6(host: str) -> bool:

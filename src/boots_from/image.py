@@ -135,8 +135,9 @@ def script_for(parsed: chain_url.ChainUrl) -> bytes:
     """Return a URL's script; raise UrlError if it is longer than the slot."""
     script = boot_script.render(parsed)
     if len(script) > SLOT_SIZE:
-        # A tftp URL's path is there twice.
-        over = (len(script) - SLOT_SIZE + bool(parsed.file)) // (1 + bool(parsed.file))
+        over = len(script) - SLOT_SIZE
+        if parsed.file:  # a tftp URL's path is there twice; what stands behind it, once
+            over -= max(0, over - chain_url.bytes_behind_path(parsed.url)) // 2
         length = len(parsed.url)
         raise UrlError(messages.TOO_LONG.text(length=length, over=over, limit=length - over))
     return script

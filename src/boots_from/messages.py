@@ -5,22 +5,28 @@ from collections import namedtuple
 EXAMPLES = {"right": "${net0/mac}", "wrong": "{mac}", "example": "http://bootserver/boot"}
 
 
+MEANT = "did you mean {url}?"
+
+
 # Not typing.NamedTuple: importing typing takes 3 ms, a fifth of what the command takes over starting Python.
-class Message(namedtuple("Message", ("fact", "remedy"), defaults=("",))):
+class Message(namedtuple("Message", ("fact", "remedy", "asks"), defaults=("", False))):
     """What is wrong with what, and what to do. In braces stands what `text` fills in."""
 
     __slots__ = ()
     fact: str
     remedy: str  # only a warning may have none
+    asks: bool  # whether MEANT is the remedy where a URL that may be meant is known
 
     def text(self, offset: int = 0, /, **parts: object) -> str:
         """Return it in one line.
 
         Args:
             offset: the place in the URL that it is about; what the user reads counts characters from 1.
-            parts: what stands for the words in braces; there are `EXAMPLES` for some.
+            parts: what stands for the words in braces; there are `EXAMPLES` for some. `url` is the
+                URL that may be meant.
         """
-        line = f"{self.fact}: {self.remedy}" if self.remedy else self.fact
+        remedy = MEANT if self.asks and parts.get("url") else self.remedy
+        line = f"{self.fact}: {remedy}" if remedy else self.fact
         return line.format(**{"at": f"at character {offset + 1} of the URL", **EXAMPLES, **parts})
 
 
@@ -29,6 +35,8 @@ _FORM = "write {form}, such as {example}"
 # Of the whole URL.
 EMPTY = Message("the URL is empty", "give the URL to boot from, such as {example}")
 SPACE_AROUND = Message("space around the URL", "remove it")
+INVISIBLE = Message("invisible character around the URL", "remove it")
+ASSIGNED = Message('"URL=" in front of the URL', "remove it")
 QUOTED = Message("quotes or brackets around the URL", "remove them")
 SPACE = Message("space {at}", "write it as %20")
 CONTROL = Message("control character 0x{code} {at}", "remove it")
@@ -40,10 +48,9 @@ TOO_LONG = Message("the URL is {length} bytes long, {over} too many", "use at mo
 
 # Of its scheme.
 LACKING = Message('can\'t boot from "{name}:" {at}, for {lacks}', "{instead}")
-SLASHES = Message('{slashes} after "{name}:" {at}', "did you mean {url}?")
-UNKNOWN_SCHEME = Message("unknown scheme{shown} {at}", "use one of {bootable}")
-NEAR_SCHEME = UNKNOWN_SCHEME._replace(remedy="did you mean {url}?")
-NO_SCHEME = Message("no scheme {at}", "did you mean {url}?")
+SLASHES = Message('{slashes} after "{name}:" {at}', _FORM, asks=True)
+UNKNOWN_SCHEME = Message("unknown scheme{shown} {at}", "use one of {bootable}", asks=True)
+NO_SCHEME = Message("no scheme {at}", "begin the URL with one, as in {example}", asks=True)
 LOCAL_PATH = Message(
     "a path, not a URL {at}", "serve that file over http, https, tftp or nfs, and give its URL, such as {example}"
 )
@@ -73,14 +80,14 @@ PROTOCOL = Message("iPXE ignores PROTOCOL {at}, for iscsi is always over TCP")
 TARGET = Message(
     "the target {at} does not begin with iqn.YYYY-MM., eui. or naa.", "it has to be the server's name for it"
 )
-ADDRESS = Message("an address, not a URL {at}", "did you mean {url}?")
+ADDRESS = Message("an address, not a URL {at}", "write http:// in front of it", asks=True)
 THIS_HOST = Message(
     "the host {at} is, for the machine that boots, that machine itself", "use the server's name or address"
 )
 OCTAL = Message("iPXE reads a number that begins with 0 as octal, {at}", "write it without the 0")
 HIDDEN = Message(
-    'what stands before "@" {at} is not shown, for it may be a password',
-    'in one, write "/" as %2F; elsewhere, write that "@" as %40',
+    'what stands before "@" {at} may be a password: it is not shown here, but iPXE shows it when the machine boots',
+    'in a password write "/" as %2F; elsewhere write that "@" as %40',
 )
 UNCLOSED = Message("a setting is not closed {at}", "write it as in {right}")
 SHELL = Message("iPXE runs no $(...) {at}", "only settings such as {right} are filled in")

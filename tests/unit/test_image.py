@@ -1,5 +1,6 @@
 """The slot: found, filled, nothing else touched."""
 
+import contextlib
 import re
 
 import pytest
@@ -142,6 +143,7 @@ def test_script_knows_of_the_url(url: str, line: str) -> None:
         ("tftp://h/d/x.0", "tftp://h/d/x.0", "d/x.0"),
         ("tftp://user:secret@h/d/x.0", "tftp://h/d/x.0", "d/x.0"),
         ("tftp://h/secret@b", "tftp://...@b", "..."),
+        ("tftp://5.5.5.5/secret@5.5.5.5", "tftp://...@5.5.5.5", "..."),
     ],
 )
 def test_script_as_it_may_be_printed(url: str, public: str, file: str) -> None:
@@ -150,6 +152,8 @@ def test_script_as_it_may_be_printed(url: str, public: str, file: str) -> None:
     assert boot_url(script) == public
     assert f"{parsed.scheme.name} tftp && set ${{c}}/filename {file} ||" in script.decode()
     assert b"secret" not in script
+    # The host, too, may be half a password.
+    assert script.count(b"5.5.5.5") == public.count("5.5.5.5") * script.count(public.encode())
 
 
 def test_rows_of_mokmanager() -> None:
@@ -164,11 +168,16 @@ def test_same_url_same_bytes() -> None:
 
 def longest(prefix: str) -> str:
     """Return the longest URL that starts so and fits, by what the refusal itself says."""
+    return prefix.ljust(refused_limit(prefix + "x" * 9000), "x")
+
+
+def refused_limit(url: str) -> int:
+    """Return the number of bytes that the refusal of a URL says."""
     with pytest.raises(UrlError) as refused:
-        boots_from.bake(prefix + "x" * 9000)
+        image.script_for(chain_url.parse(url))
     limit = re.search(r"use at most (\d+) bytes", str(refused.value))
     assert limit
-    return prefix.ljust(int(limit[1]), "x")
+    return int(limit[1])
 
 
 @pytest.mark.parametrize(
@@ -186,6 +195,28 @@ def test_longest_url_fits_and_one_byte_more_is_refused(prefix: str) -> None:
 
 
 LINE = b"\n# boots-from slot: "  # its second and its last begin so
+@pytest.mark.parametrize("behind", ["?", "?" + "y" * 50, "#y", "?y#" + "z" * 3000])
+def test_longest_tftp_url_with_something_behind_its_path(behind: str) -> None:
+    """Of which the script holds one copy; it goes first when the URL is cut at its end."""
+    for url in ("tftp://h/".ljust(2000, "x") + behind, "tftp://h/".ljust(1560, "x") + behind):
+        with contextlib.suppress(UrlError):
+            image.script_for(chain_url.parse(url))
+            continue
+        limit = refused_limit(url)
+        image.script_for(chain_url.parse(url[:limit]))
+        with pytest.raises(UrlError):
+            image.script_for(chain_url.parse(url[: limit + 1]))
+
+
+def test_readme_says_how_long_a_url_may_be() -> None:
+    limits = [len(longest(prefix)) for prefix in ("http://h/", "tftp://h/")]
+    said = re.search(r"about ([\d,]+) bytes, for tftp half of that", (CHECKOUT / "README.md").read_text())
+    assert said
+    number = int(said[1].replace(",", ""))
+    assert number == limits[0] // 100 * 100
+    assert 0 <= limits[1] - number // 2 < 50
+
+
 DAMAGED = {
     "no slot": TEMPLATE.replace(image.SLOT, b"\n" * image.SLOT_SIZE),
     "one slot too many": TEMPLATE + image.SLOT,

@@ -12,7 +12,7 @@ _NAME = st.text("abcxyz0189-.", min_size=1, max_size=20).filter(
 _IPV6 = st.ip_addresses(v=6).map(lambda address: str(address) if "." not in str(address) else address.exploded)
 _HOSTS = st.one_of(_NAME, SETTINGS, st.ip_addresses(v=4).map(str), _IPV6.map("[{}]".format))
 _PORTS = st.one_of(st.just(""), st.integers(1, 65535).map(":{}".format))
-_USERS = st.one_of(st.just(""), st.text("abc%40:", min_size=1, max_size=12).map("{}@".format))
+_USERS = st.one_of(st.just(""), st.text("abc%41:", min_size=1, max_size=12).map("{}@".format))
 _WORDS = st.lists(st.one_of(st.text(_LITERAL + "/:@", max_size=20), SETTINGS), max_size=4).map("".join)
 _FILES = st.builds(lambda words: f"/{words.replace('%00', '%01')}boot.ipxe", _WORDS)
 _QUERIES = st.one_of(st.just(""), _WORDS.map("?{}".format))
