@@ -11,4 +11,5 @@ from boots_from.errors import BootsFromError, TemplateError, UrlError
 from boots_from.image import Image, bake
 
 __version__ = "0.1.0"
-__all__ = ["BootsFromError", "Image", "TemplateError", "UrlError", "__version__", "bake"]
+HOME = "https://github.com/boots-from/boots-from"  # a release elsewhere is refused: .github/workflows/release.yml
+__all__ = ["HOME", "BootsFromError", "Image", "TemplateError", "UrlError", "__version__", "bake"]

@@ -1,12 +1,14 @@
 """The command: boots-from URL writes ./boots-from.iso."""
 
 import os
+import re
 import signal
+import stat
 import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from boots_from import __version__, chain_url, image
+from boots_from import HOME, __version__, chain_url, image
 from boots_from.chain_url import ChainUrl
 from boots_from.errors import BootsFromError
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 OUTPUT = "boots-from.iso"
 MODE = 0o644  # less what the umask takes away
 SECRET_MODE = 0o600  # of an image with a password inside
+WIDTH = 80  # columns of what is printed
 # Bytes that are written between two looks at whether a signal came. After each, Python waits for the hashing thread: up
 # to 5 ms, while that imports hashlib.
 CHUNK = 2**22
@@ -40,8 +43,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 the image is written (or what was asked for is printed), 2 it is not and the user
         can remedy it, 1 for an internal fault.
+
+    Raises:
+        SystemExit: with that status, if it is not 0 and there were no arguments. The start of a zipapp that is made
+            with `-m boots_from.cli:main` drops what is returned.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    status = _run(list(sys.argv[1:] if arguments is None else arguments))
+    if status and arguments is None:
+        raise SystemExit(status)
+    return status
+
+
+def _run(words: list[str]) -> int:
     try:
         if words[:1] in (["--help"], ["-h"]):
             _print(sys.stdout, _help())
@@ -56,13 +69,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", 2)
     except Exception as error:  # the one place that turns a fault of ours into a status
-        # Its text may hold a piece of the URL, and that a password.
-        trace = error.__traceback__
-        while trace and trace.tb_next:
-            trace = trace.tb_next
-        where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno}" if trace else "nowhere"
-        return _fail(f"internal fault, please report it: {type(error).__name__} in {where}", 1)
+        return _fail(_fault(error), 1)
     return 0
+
+
+def _fault(error: Exception) -> str:
+    """Return what is said of a fault of ours. Its own text may hold a piece of the URL, and that a password."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno}" if trace else "nowhere"
+    return f"internal fault: {type(error).__name__} in {where}: please report it at {HOME}/issues"
 
 
 def _fail(message: str, status: int) -> int:
@@ -94,10 +111,16 @@ def _url(words: list[str]) -> str:
     """Return the one argument. The others are not repeated: they may be the rest of a password with a space."""
     if words[:1] == ["--"]:
         words = words[1:]
+    elif any(re.match("-$|-o|-O|--out", word) for word in words):
+        raise BootsFromError(f"the output is always ./{OUTPUT}: mv it afterwards, or run this in another directory")
     elif any(word.startswith("-") for word in words):
         raise BootsFromError(f"no such option: there are --help and --version; {USAGE}")
     if not words:
         raise BootsFromError(f"no URL: {USAGE}")
+    if len(words) > 1 and all(re.match(f"{chain_url.SCHEME}//", word) for word in words):
+        raise BootsFromError(
+            f"{len(words)} URLs: run this once for each, in another directory, or mv {OUTPUT} in between"
+        )
     if len(words) > 1:
         raise BootsFromError(f"{len(words)} arguments, not one URL: put it in single quotes; {USAGE}")
     if words[0] in ("help", "version"):
@@ -164,49 +187,87 @@ def _bake(url: str) -> None:
     for warning in parsed.warnings:
         _warn(f"warning: {warning}")
     digests: list[str] = []
+
+    def hash_it() -> None:
+        try:
+            digests.append(image.sha256(baked))
+        except Exception:
+            return  # it is tried again below, where the failure can be told
+
     # While the disk is at work: it takes as long as the writing.
-    hashing = threading.Thread(target=lambda: digests.append(image.sha256(baked)))
-    written = False
+    hashing = threading.Thread(target=hash_it)
+    started = written = False
     try:
         # Signals are only noted, and looked at between two chunks: an exception out of a second signal's handler
         # would end the clean-up after the first.
         caught: list[int] = []
         handlers = _note_termination_signals(caught)
         try:
-            hashing.start()
-            _write(baked, SECRET_MODE if secret else MODE, caught)
+            try:
+                hashing.start()
+                started = True
+            except RuntimeError:  # no more threads are to be had
+                pass
+            permissions = _write(baked, SECRET_MODE if secret else MODE, caught)
             written = True
         finally:
-            hashing.join()
+            if started:
+                hashing.join()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        _print(sys.stdout, _summary(parsed, sum(map(len, baked)), digests[0], secret))
-    except OSError as error:
-        _warn(f"{OUTPUT} is written, but can't print what it is: {_reason(error)}")
+        sha256 = digests[0] if digests else image.sha256(baked)
+        _print(sys.stdout, _summary(parsed, sum(map(len, baked)), sha256, permissions))
+        if _is_file(sys.stdout):
+            _warn(f"the image is in ./{OUTPUT}: the file that you redirected to has only this text")
+    except Exception as error:
+        if not written:
+            raise
+        why = _reason(error) if isinstance(error, OSError) else _fault(error)
+        _warn(f"{OUTPUT} is written, but can't print what it is: {why}")
     except KeyboardInterrupt:
         if not written:
             raise
         _warn(f"interrupted: {OUTPUT} is written")
 
 
-def _summary(parsed: ChainUrl, size: int, sha256: str, secret: bool) -> str:
+def _is_file(stream: TextIO | None) -> bool:
+    """Return whether a stream goes to a file, and not to a terminal, a pipe or a device."""
+    try:
+        return stream is not None and stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False  # closed, or of a caller that has its own
+
+
+def _summary(parsed: ChainUrl, size: int, sha256: str, permissions: int) -> str:
+    """Return what is printed of an image that is written, with `permissions`."""
+    url = [parsed.public[at : at + WIDTH - 11] for at in range(0, len(parsed.public), WIDTH - 11)]
     lines = [
         f"{OUTPUT}  {size / 1e6:.1f} MB ({size:,} bytes)",
         f"SHA-256    {sha256}",
+        # As it is baked: the shell may have taken a part.
+        f"URL        {url[0]}",
+        *(" " * 11 + more for more in url[1:]),
         f"Script     /{image.SCRIPT} in the image, run by iPXE's {parsed.scheme.boot}",
     ]
-    if secret:
-        lines.append("Secret     it holds the URL's user name and password: only you may read it")
+    if parsed.public != parsed.url:
+        line = "Secret     it holds the URL's user name and password"
+        if permissions & ~SECRET_MODE:  # exFAT, Windows
+            lines += [f"{line}, and others may read", "           it: this file system does not keep permissions"]
+        else:
+            lines.append(f"{line}: only you may read it")
     return "\n".join([*lines, BOOTS_ON])
 
 
-def _write(baked: list[bytes | memoryview], mode: int, caught: list[int]) -> None:
+def _write(baked: list[bytes | memoryview], mode: int, caught: list[int]) -> int:
     """Write the image beside its final name, then rename: either the old file stands there or the whole new one.
 
     Args:
         baked: what it consists of.
         mode: its permissions, less what the umask takes away.
         caught: the signals that came.
+
+    Returns:
+        Its permissions, which are not those asked for where the file system keeps none.
     """
     if os.path.isdir(OUTPUT):
         raise BootsFromError(f"can't write {OUTPUT}: it is a directory; move it away, or run this elsewhere")
@@ -223,6 +284,7 @@ def _write(baked: list[bytes | memoryview], mode: int, caught: list[int]) -> Non
                         _stop_if(caught)
                         view = view[file.write(view[:CHUNK]) :]
                 os.fsync(file.fileno())
+                permissions = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             _stop_if(caught)  # from here on the new image is whole
             os.replace(part, OUTPUT)
         finally:
@@ -231,13 +293,19 @@ def _write(baked: list[bytes | memoryview], mode: int, caught: list[int]) -> Non
     except OSError as error:
         raise BootsFromError(f"can't write {OUTPUT} in this directory: {_why(error)}") from None
     _sync_directory()
+    return permissions
 
 
 def _note_termination_signals(caught: list[int]) -> dict[signal.Signals, "signal._HANDLER"]:
     """Note termination signals (Windows has fewer); return what handled them before.
 
-    One that is ignored stays so: nohup ignores SIGHUP, and a shell SIGINT for what runs in the background.
+    One that is ignored stays so: nohup ignores SIGHUP, and a shell SIGINT for what runs in the background. Only the
+    main thread can do this.
     """
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        return {}
 
     def note(number: int, frame: FrameType | None) -> None:
         caught.append(number)

@@ -8,7 +8,9 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -50,7 +52,36 @@ def test_writes_the_image_and_says_what_it_is(tmp_path: Path) -> None:
     assert sha256(written).hexdigest() in result.stdout
     for words in ("x86 BIOS", "ARM64", "sudo dd if=boots-from.iso", "virtual CD-ROM", "/EFI/BOOT/autoexec.ipxe"):
         assert words in result.stdout
-    assert len(result.stdout.splitlines()) == 8
+    assert f"URL        {URL}\n" in result.stdout
+    assert len(result.stdout.splitlines()) == 9
+
+
+def test_summary_has_the_url_as_it_is_baked(tmp_path: Path) -> None:
+    """Whole, without what may be a password; the shell may have taken a part."""
+    for url, public in {
+        "http://h/": "http://h/",
+        "http://user:hunter2@h/" + "x" * 200: "http://h/" + "x" * 200,
+        "http://h/" + "x" * 60: "http://h/" + "x" * 60,
+        "http://h/" + "x" * 61: "http://h/" + "x" * 61,
+        "tftp://h/hunter2@b": "tftp://...@b",
+    }.items():
+        lines = command(url, cwd=tmp_path).stdout.splitlines()
+        begin = next(number for number, line in enumerate(lines) if line.startswith("URL  "))
+        end = next(number for number, line in enumerate(lines) if line.startswith("Script  "))
+        assert "".join(line[11:] for line in lines[begin:end]) == public
+        assert all(line[:11] in ("URL".ljust(11), " " * 11) for line in lines[begin:end])
+        assert end - begin == -(-len(public) // 69)
+
+
+def test_output_redirected_to_a_file(tmp_path: Path) -> None:
+    with (tmp_path / "x.iso").open("w") as output:
+        result = subprocess.run(
+            [sys.executable, "-m", "boots_from", URL], cwd=tmp_path, stdout=output, stderr=subprocess.PIPE, check=True
+        )
+    assert result.stderr == (
+        b"boots-from: the image is in ./boots-from.iso: the file that you redirected to has only this text\n"
+    )
+    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
 def test_every_text_names_the_output_of_a_fork(tmp_path: Path) -> None:
@@ -87,6 +118,9 @@ def test_output_is_plain_text_of_80_columns(tmp_path: Path, url: str) -> None:
         ("http://user:pass", "hunter2\x1b[31m@h/"),
         ("http://user:pass", "-hunter2@h/"),
         ("--hunter2=hunter2",),
+        ("--output=hunter2",),
+        ("http://user:hunter2@h/", "http://user:hunter2@h/"),
+        ("http://user:hunter2@h/", "-o", "hunter2"),
         ("--version=hunter2",),
     ],
 )
@@ -117,6 +151,24 @@ def test_image_with_a_password_is_its_owners_alone(tmp_path: Path, umask: int) -
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("Secret ")]
     assert line.endswith("it holds the URL's user name and password: only you may read it")
     assert "Secret " not in command(URL, cwd=tmp_path).stdout
+
+
+def test_password_where_files_have_no_permissions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on exFAT: what was asked for is not what the file has."""
+    monkeypatch.chdir(tmp_path)
+    opened = os.open
+    monkeypatch.setattr(os, "open", lambda path, flags, mode=0o755: opened(path, flags, 0o755))
+    old = os.umask(0o022)
+    assert cli.main(["http://user:hunter2@h/x"]) == 0
+    os.umask(old)
+    said = capsys.readouterr().out
+    assert "only you" not in said
+    assert (
+        "Secret     it holds the URL's user name and password, and others may read\n"
+        "           it: this file system does not keep permissions\n"
+    ) in said
 
 
 def test_warns_and_writes(tmp_path: Path) -> None:
@@ -290,6 +342,58 @@ def test_terminated_while_the_disk_is_at_work(
     assert names(tmp_path) == ["boots-from.iso"]
 
 
+def no_threads(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def no_memory(_: object) -> str:
+    raise MemoryError("hunter2")
+
+
+@pytest.mark.parametrize("fails", ["no thread", "no hash", "neither"])
+def test_no_thread_or_no_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fails: str
+) -> None:
+    """The image is written all the same, what is said is true, and signals do what they did before."""
+    monkeypatch.chdir(tmp_path)
+    if fails != "no hash":
+        monkeypatch.setattr(threading.Thread, "start", no_threads)
+    if fails != "no thread":
+        monkeypatch.setattr(image, "sha256", no_memory)
+    before = {number: signal.getsignal(number) for number in (_INT, _TERM, _HUP)}
+    assert cli.main([URL]) == 0
+    assert {number: signal.getsignal(number) for number in before} == before
+    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
+    output = capsys.readouterr()
+    if fails == "no thread":
+        assert sha256((tmp_path / "boots-from.iso").read_bytes()).hexdigest() in output.out
+        assert output.err == ""
+    else:
+        assert re.fullmatch(
+            r"boots-from: boots-from\.iso is written, but can't print what it is: internal fault: "
+            rf"MemoryError in test_cli\.py, line \d+: please report it at {boots_from.HOME}/issues\n",
+            output.err,
+        )
+
+
+def test_signals_do_what_they_did_before_when_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "boots-from.iso").mkdir()
+    before = {number: signal.getsignal(number) for number in (_INT, _TERM, _HUP)}
+    assert cli.main([URL]) == 2
+    assert {number: signal.getsignal(number) for number in before} == before
+
+
+def test_outside_the_main_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Python lets nobody handle signals."""
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(cli.main, [URL]).result() == 0
+    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
+
+
 _INT, _TERM, _HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
@@ -371,7 +475,7 @@ def test_nothing_of_posix_alone_is_imported() -> None:
     words = set()
     for source in Path(cli.__file__).parent.glob("*.py"):
         words |= set(re.findall(r"^\s*(?:from|import) ([\w.]+)", source.read_text(), re.MULTILINE))
-    allowed = "_thread collections collections.abc errno hashlib mmap os re signal sys threading types typing"
+    allowed = "_thread collections collections.abc errno hashlib mmap os re signal stat sys threading types typing"
     assert {word for word in words if not word.startswith("boots_from")} <= set(allowed.split())
 
 
@@ -400,7 +504,11 @@ def test_internal_fault_has_status_1(monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setattr(image, "pieces", broken)
     assert cli.main([URL]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"boots-from: internal fault, please report it: RuntimeError in test_cli\.py, line \d+", line)
+    assert re.fullmatch(
+        r"boots-from: internal fault: RuntimeError in test_cli\.py, line \d+: "
+        rf"please report it at {boots_from.HOME}/issues",
+        line,
+    )
 
 
 def test_missing_template_says_what_to_do(tmp_path: Path) -> None:
@@ -412,13 +520,31 @@ def test_missing_template_says_what_to_do(tmp_path: Path) -> None:
     )
 
 
+TWICE = "run this once for each, in another directory, or mv boots-from.iso in between"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((), f"no URL: {cli.USAGE}"),
         (("--",), f"no URL: {cli.USAGE}"),
-        (("http://h/x", "http://h/y"), f"2 arguments, not one URL: put it in single quotes; {cli.USAGE}"),
-        (("--output", "x"), f"no such option: there are --help and --version; {cli.USAGE}"),
+        (("http://h/x", "y"), f"2 arguments, not one URL: put it in single quotes; {cli.USAGE}"),
+        (("http://h/x", "http://h/y"), f"2 URLs: {TWICE}"),
+        (("http://h/x", "tftp://h/y", "https://z"), f"3 URLs: {TWICE}"),
+        *(
+            ((*words,), "the output is always ./boots-from.iso: mv it afterwards, or run this in another directory")
+            for words in (
+                ("--output", "x"),
+                ("--output=x", "http://h/"),
+                ("http://h/", "-o", "x"),
+                ("-ox", "http://h/"),
+                ("-",),
+                ("http://h/", "-"),
+                ("-O", "x", "http://h/"),
+                ("--out-file=x",),
+            )
+        ),
+        (("-x",), f"no such option: there are --help and --version; {cli.USAGE}"),
         (("http://h/x", "-v"), f"no such option: there are --help and --version; {cli.USAGE}"),
         (("help",), "help is no URL: run boots-from --help"),
         (("version",), "version is no URL: run boots-from --version"),
