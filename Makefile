@@ -16,16 +16,23 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 TEMPLATE := src/boots_from/template.iso
 OUTPUT := $(shell sed -n 's/^OUTPUT = "\(.*\)"$$/\1/p' src/boots_from/cli.py)
-PYTHON := .venv/bin/python
+# -P: no module comes from the current directory. The environment is for the tests and releases: baking, the template and
+# the page need the standard library alone, and take the host's Python.
+PYTHON := .venv/bin/python -P
+HOST_PYTHON := PYTHONPATH=src:. python3 -P
 # A lock holds all that is installed: pip is not to look for what a package asks for, since older ones (23.2, of Python 3.11)
 # take the newest there, where a package with an extra is asked for, and then miss its hash.
-LOCKED := .venv/bin/pip install --quiet --no-deps --require-hashes --requirement
+LOCKED := $(PYTHON) -m pip install --quiet --no-deps --require-hashes --requirement
+# The environment holds its own place and Python's version: it is made anew where the checkout was copied or moved, and
+# after an upgrade. One that is a link is somebody's own.
+MADE_FOR := { pwd -P; python3 -I -c 'import sys; print(sys.version)'; }
+STALE := $(shell test -L .venv || { $(MADE_FOR) 2>&1 | cmp -s - .venv/created; } || echo stale)
 # Software emulation takes a core for each machine, but machines wait, too: one more test than cores.
 PYTEST := $(PYTHON) -m pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
 # Files of one's own in the template: docs/forking.md.
 OWN := $(shell sed -n "s/^ *file *= *[\"']\([^\"']*\).*/\1/p" template/firmware.toml)
 
-.PHONY: help iso url-given template machines test test-all servers soak screens matrix firmware commands layout lint unit boot bench web release bump clean
+.PHONY: again help iso url-given template machines test test-all servers soak screens matrix firmware commands layout lint unit boot bench web release bump clean
 
 help:
 	@echo "make iso URL='http://bootserver/boot'   write ./$(OUTPUT); sets up what is missing"
@@ -50,38 +57,36 @@ help:
 	@echo "make clean      remove all that make made"
 
 iso: url-given $(TEMPLATE)
-	@$(PYTHON) -m boots_from "$$BOOTS_FROM_URL"
+	@python3 src "$$BOOTS_FROM_URL"
 
 url-given:
 	@test -n "$$BOOTS_FROM_URL" || { echo "make iso: no URL: run make iso URL='http://bootserver/boot'" >&2; exit 2; }
 
 template: $(TEMPLATE)
 
-$(TEMPLATE): .venv/created $(wildcard template/*.py template/*.s) template/firmware.toml src/boots_from/image.py $(OWN)
+$(TEMPLATE): $(wildcard template/*.py template/*.s) template/firmware.toml src/boots_from/image.py $(OWN)
+	@test -w . || { echo "make: can't write to $$(pwd): use a checkout that you may write to" >&2; exit 2; }
 	@template/install-tools iso
-	@$(PYTHON) -m template
+	@$(HOST_PYTHON) -m template
 
 # One that is not there is for the template to complain of.
 $(OWN):
 
-# Nothing from PyPI: baking and the template need the standard library alone. The .pth file and the command are what
-# "pip install --editable" writes, too; but it wants hatchling, from PyPI.
-.venv/created:
-	@test -w . || { echo "make: can't write to $(CURDIR): use a checkout that you may write to" >&2; exit 2; }
+# The .pth file is what "pip install --editable" writes, too; but that wants hatchling, from PyPI.
+.venv/created: $(if $(STALE),again)
 	@template/install-tools venv
 	@echo "Python environment .venv"
-	@python3 -m venv .venv
-	@echo "$(CURDIR)/src" > "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/checkout.pth"
-	@printf '#!/bin/sh\nexec "%s" -m boots_from "$$@"\n' "$(CURDIR)/$(PYTHON)" > .venv/bin/boots-from
-	@chmod +x .venv/bin/boots-from
-	@touch $@
+	@python3 -I -m venv --clear .venv
+	@printf '../../../../src\n../../../..\n' \
+		> "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/checkout.pth"
+	@$(MADE_FOR) > $@
 
-.venv/tools-installed: requirements/dev.txt $(TEMPLATE)
+.venv/tools-installed: requirements/dev.txt .venv/created $(TEMPLATE)
 	@echo "Python tools for tests and packages"
 	@$(LOCKED) $<
 	@touch $@
 
-.venv/release-tools: requirements/release.txt $(TEMPLATE)
+.venv/release-tools: requirements/release.txt .venv/created $(TEMPLATE)
 	@echo "Python tools for packages"
 	@$(LOCKED) $<
 	@touch $@
@@ -99,14 +104,14 @@ commands: machines
 	$(PYTHON) -m documents.commands
 
 layout: $(TEMPLATE)
-	$(PYTHON) -m documents.layout
+	$(HOST_PYTHON) -m documents.layout
 
 lint: .venv/tools-installed
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
 	.venv/bin/zizmor --offline --quiet .github
-	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(PYTHON) -m check_jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 test: lint machines
 	$(PYTEST) --durations 5 -m "not thorough and not servers" --cov --cov-report=term
@@ -134,7 +139,7 @@ bench: machines
 	$(PYTHON) -m bench
 
 web: $(TEMPLATE)
-	$(PYTHON) -m web
+	$(HOST_PYTHON) -m web
 
 release: .venv/release-tools
 	$(PYTHON) -m release

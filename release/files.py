@@ -40,7 +40,7 @@ def write(dist: Path) -> None:
         )
     # The packages' own dates; the umask is for the files that are packed.
     env = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH), "TZ": "UTC"}
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(dist), str(CHECKOUT)]
+    command = [sys.executable, "-P", "-m", "build", "--no-isolation", "--outdir", str(dist), str(CHECKOUT)]
     run(command, env)
     (dist / PREBAKED).write_bytes(boots_from.bake(PREBAKED_URL))
     (dist / page.NAME).write_bytes(page.make(template))

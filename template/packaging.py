@@ -28,5 +28,5 @@ class TemplateHook(BuildHookInterface):  # type: ignore[type-arg]
         lacking = subprocess.run([root / "template" / "install-tools", "iso", "list"], check=False)
         paths = f"sys.path[:0] = [{str(root)!r}, {str(root / 'src')!r}]"
         make = f"import sys; {paths}; from template.__main__ import main; sys.exit(main())"
-        if lacking.returncode or subprocess.run([sys.executable, "-c", make], check=False).returncode:
+        if lacking.returncode or subprocess.run([sys.executable, "-P", "-c", make], check=False).returncode:
             raise SystemExit("boots-from: no template to pack, for the reason above")

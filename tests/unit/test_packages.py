@@ -64,7 +64,10 @@ def test_sdist_holds_these_files_only(dist: Path) -> None:
         names = {name.partition("/")[2] for name in opened.getnames()}
     template = {path.name for path in (CHECKOUT / "template").iterdir() if path.is_file()}
     others = {"PKG-INFO", "README.md", "LICENSE", "NOTICE", "pyproject.toml", ".gitignore"}
-    assert names == {f"src/{name}" for name in PACKAGE} | {f"template/{name}" for name in template} | others
+    assert (
+        names
+        == {f"src/{name}" for name in (*PACKAGE, "__main__.py")} | {f"template/{name}" for name in template} | others
+    )
 
 
 def test_wheel_is_the_same_from_checkout_and_sdist(wheel: Path, tmp_path: Path) -> None:
@@ -79,6 +82,7 @@ def test_installed_command_bakes_the_same_image(wheel: Path, tmp_path: Path) -> 
     venv.create(place, with_pip=True)
     pip = [str(place / "bin/python"), "-m", "pip", "install", "--quiet", "--no-index", str(wheel)]
     subprocess.run(pip, check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
+    trap(tmp_path)
     command = ["env", "-i", f"PATH={place / 'bin'}", str(place / "bin/boots-from"), URL]
     subprocess.run([*unshare("net"), *command], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
     assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
@@ -181,7 +185,14 @@ def test_metadata_is_of_today(wheel: Path) -> None:
     assert [line for line in lines if line.startswith(("Provides-Extra", "Requires-Dist", "License:"))] == []
 
 
+def trap(directory: Path) -> None:
+    """Put modules by the names of Python's own into a directory: who imports one fails."""
+    for name in ("hashlib", "threading", "stat", "errno", "tempfile", "boots_from", "template", "runpy"):
+        (directory / f"{name}.py").write_text("raise SystemExit('taken from the current directory')\n")
+
+
 def test_the_checkout_has_the_command(tmp_path: Path) -> None:
-    """What make iso and the tutorial use."""
-    subprocess.run([CHECKOUT / ".venv/bin/boots-from", URL], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    """What make iso and the tutorial use. It takes no module from the current directory."""
+    trap(tmp_path)
+    subprocess.run(["python3", CHECKOUT / "src", URL], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
     assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
