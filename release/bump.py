@@ -27,9 +27,17 @@ def newest() -> list[Package]:
     """Fetch the newest version of each pinned package.
 
     Raises:
-        BuildError: one can't be had.
+        BuildError: one can't be had, or is older than the pinned one.
     """
-    return archive.fetch([replace(pin, version="", sha256="") for pin in archive.load_pins(FIRMWARE)], CACHE)
+    pins = archive.load_pins(FIRMWARE)
+    packages = archive.fetch([replace(pin, version="", sha256="") for pin in pins], CACHE)
+    for pin, package in zip(pins, packages, strict=True):
+        if archive.is_older(package.version, pin.version):
+            raise BuildError(
+                f"the newest {package.name} that {pin.suite} has here, {package.version}, is older than the pinned "
+                f"{pin.version}: the mirror is out of date: use another one"
+            )
+    return packages
 
 
 def pin(text: str, packages: list[Package]) -> str:

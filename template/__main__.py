@@ -1,29 +1,34 @@
 """Make src/boots_from/template.iso: python -m template, in the checkout."""
 
+import signal
 import sys
 import tempfile
 from pathlib import Path
 
 from template import archive, build, own
 from template.checkout import CACHE, FIRMWARE, TEMPLATE
-from template.tool import BuildError
+from template.tool import WORK, BuildError, no_space
 
 
 def main() -> int:
     """Build the template; return the exit status."""
+    # So that what is half written is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("template: ended by SIGTERM"))
     try:
         print("Firmware", flush=True)
         files = own.load(FIRMWARE)
         packages = archive.fetch(archive.load_pins(FIRMWARE), CACHE)
         print("Template", flush=True)
-        with tempfile.TemporaryDirectory(prefix="boots-from-") as work:
+        with tempfile.TemporaryDirectory(prefix=WORK) as work:
             build.build(packages, files, TEMPLATE, Path(work))
     except BuildError as error:
         print(f"template: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        why = f"can't write {error.filename} ({(error.strerror or str(error)).lower()})"
-        print(f"template: {why}: build in a checkout that you may write to", file=sys.stderr)
+        place = Path(error.filename2 or error.filename or TEMPLATE)
+        why = (error.strerror or str(error)).lower()
+        refusal = f"can't write {place} ({why}): build in a checkout that you may write to"
+        print(f"template: {no_space(place.parent, why) or refusal}", file=sys.stderr)
         return 2
     return 0
 

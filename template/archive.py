@@ -24,7 +24,7 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, TypeVar
 
-from template.tool import BuildError, say
+from template.tool import BuildError, no_space, say
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -37,6 +37,11 @@ Dir::Etc::sourceparts "-";
 Dir::State::lists "{root}/lists";
 Dir::State::status "/dev/null";
 Dir::Cache "{root}/cache";
+// A host that trusts an unsigned archive of its own: this one has to be signed.
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+APT::Get::AllowUnauthenticated "false";
 APT::Architectures {{ {architectures} }};
 // The host's hooks would run on the host's cache.
 #clear APT::Update::Post-Invoke;
@@ -189,9 +194,13 @@ def unpack(package: Package, into: Path) -> Path:
         BuildError: the file can't be unpacked.
     """
     into = into / package.folder
-    result = subprocess.run(["dpkg-deb", "-x", package.deb, into], capture_output=True, text=True, check=False)
+    command = ["dpkg-deb", "-x", str(package.deb), str(into)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
     if result.returncode:
-        raise BuildError(f"can't unpack {package.deb.name} ({_first_error(result.stderr)}): delete it and build again")
+        why = _first_error(result.stderr)
+        raise no_space(into, result.stderr) or BuildError(
+            f"can't unpack {package.deb.name} ({why}): delete it and build again"
+        )
     return into
 
 
@@ -269,7 +278,7 @@ def _owner(directory: Path) -> str:
 def _update(config: Path, mirror: str) -> None:
     result = subprocess.run(["apt-get", "-c", config, "update"], stderr=subprocess.PIPE, text=True, check=False)
     if result.returncode:
-        raise BuildError(
+        raise no_space(config.parent, result.stderr) or BuildError(
             f"can't fetch Debian's package index ({_first_error(result.stderr)}): "
             f"check the network and the mirror, {mirror}, then run this again"
         )
@@ -296,6 +305,11 @@ def _choose(pins: list[Pin], config: Path) -> dict[Pin, _Choice]:
         if pin not in choices:
             raise BuildError(f"{pin.suite} has no package {pin.qualified_name}: pin another suite in the .toml file")
         choice = choices[pin]
+        if is_older(choice.version, pin.version):
+            raise BuildError(
+                f"the newest {pin.qualified_name} that {pin.suite} has here, {choice.version}, is older than "
+                f"the pinned {pin.version}: the mirror is out of date: use another one, as in DEBIAN_MIRROR=http://MIRROR/debian"
+            )
         if pin.version not in ("", choice.version):
             _shout(
                 f"{pin.suite} no longer has the pinned {pin.qualified_name} {pin.version}.\n"
@@ -307,6 +321,12 @@ def _choose(pins: list[Pin], config: Path) -> dict[Pin, _Choice]:
                 f"(SHA-256 {choice.sha256}, not {pin.sha256}): if Debian says why, pin the new one in the .toml file"
             )
     return choices
+
+
+def is_older(version: str, than: str) -> bool:
+    """Return whether a package's version is an earlier one, as Debian counts; False if one of them is empty."""
+    compare = ["dpkg", "--compare-versions", version, "lt", than]
+    return bool(version and than) and subprocess.run(compare, check=False).returncode == 0
 
 
 def _show(wanted: dict[Pin, str], config: Path) -> dict[Pin, _Choice]:
@@ -345,7 +365,7 @@ def _download(choices: dict[Pin, _Choice], config: Path, into: Path) -> dict[Pin
         for package in (packages[pin] for pin in absent):
             if package.sha256 not in arrived:
                 why = _first_error(result.stderr) if result.returncode else "what came has another SHA-256"
-                raise BuildError(
+                raise no_space(into, result.stderr) or BuildError(
                     f"can't fetch {package.name} {package.version} ({why}): check the network, then run this again"
                 )
             arrived[package.sha256].replace(package.deb)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -102,9 +103,7 @@ def build(packages: list[Package], own: list[Own], output: Path, work: Path) -> 
     whole = bytearray(made.read_bytes())
     share(whole, esp_image, on_esp)
     image.slot_offset(whole)
-    part = output.with_name(f".{output.name}.part")
-    part.write_bytes(whole)
-    part.replace(output)
+    _put(bytes(whole), output)
     say(f"image {len(whole):>10,} bytes, with a slot of {image.SLOT_SIZE:,} bytes")
     say(f"SHA-256 {hashlib.sha256(whole).hexdigest()}")
 
@@ -124,6 +123,28 @@ def share(whole: bytearray, esp_image: Path, on_esp: dict[str, Path]) -> None:
             raise BuildError(f"{path} is not at byte {at} of the image, or no block begins there")
         files[path] = shared.Extent(at // shared.BLOCK, len(file))
     shared.point_into_esp(whole, files, start // shared.BLOCK)
+
+
+def _put(content: bytes, output: Path) -> None:
+    """Write a file beside its final name, then rename: two builds at a time each put a whole one there."""
+    # Its name is in .gitignore, which the wheel goes by, too.
+    with tempfile.NamedTemporaryFile(
+        prefix=f".{output.name}.", suffix=".part", dir=output.parent, delete=False
+    ) as part:
+        try:
+            part.write(content)
+            part.flush()
+            Path(part.name).chmod(0o666 & ~_umask())
+            Path(part.name).replace(output)
+        except BaseException:
+            Path(part.name).unlink(missing_ok=True)
+            raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def authenticode(program: Path, work: Path, env: dict[str, str]) -> str:

@@ -1,6 +1,7 @@
 """A Debian archive of the tests' own: real packages, signed and served on loopback."""
 
 import hashlib
+import random
 import re
 import shutil
 import subprocess
@@ -58,8 +59,8 @@ class Archive:
     def keyring(self) -> Path:
         return self.key.keyring
 
-    def publish(self, name: str, version: str, architecture: str = "all", suite: str = SUITE) -> Pin:
-        """Build a package and put it alone into a suite; return the pin of it."""
+    def publish(self, name: str, version: str, architecture: str = "all", suite: str = SUITE, size: int = 0) -> Pin:
+        """Build a package, larger by `size` bytes, and put it alone into a suite; return the pin of it."""
         tree = self.root.parent / f"{name}-{version}"
         (tree / "DEBIAN").mkdir(parents=True)
         fields = {"Package": name, "Version": version, "Architecture": architecture, "Maintainer": "t <t@example.org>"}
@@ -67,6 +68,8 @@ class Archive:
         (tree / "DEBIAN/control").write_text(control)
         (tree / "usr").mkdir()
         (tree / "usr/payload").write_text(version)
+        if size:
+            (tree / "usr/more").write_bytes(random.Random(version).randbytes(size))
         deb = tree.with_suffix(".deb")
         subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, deb], check=True, capture_output=True)
         self.put(suite, deb)
@@ -91,6 +94,18 @@ class Archive:
                 indexes[index] += stanza
         self._sign(suite, indexes)
 
+    def weaken(self, name: str) -> None:
+        """Let a suite's signed index have no hashes but MD5."""
+        suite = self.root / "dists" / name
+        lines = (suite / "Release").read_text().replace("SHA256:", "MD5Sum:").splitlines()
+        for number, line in enumerate(lines):
+            if line.startswith(" "):
+                _, size, file = line.split()
+                digest = hashlib.md5((suite / file).read_bytes(), usedforsecurity=False).hexdigest()
+                lines[number] = f" {digest} {size} {file}"
+        (suite / "Release").write_text("\n".join([*lines, ""]))
+        self._clearsign(suite)
+
     def _sign(self, name: str, indexes: dict[str, str]) -> None:
         suite = self.root / "dists" / name
         release = (
@@ -105,6 +120,9 @@ class Archive:
             (suite / file).write_bytes(content)
             release += f" {hashlib.sha256(content).hexdigest()} {len(content)} {file}\n"
         (suite / "Release").write_text(release)
+        self._clearsign(suite)
+
+    def _clearsign(self, suite: Path) -> None:
         (suite / "InRelease").unlink(missing_ok=True)
         sign = [*self.key.gpg, "--clearsign", "-o", str(suite / "InRelease"), str(suite / "Release")]
         subprocess.run(sign, check=True, capture_output=True)

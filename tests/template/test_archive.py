@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.namespaces import as_user
+from lab.namespaces import as_user, unshare
 from template import archive
 from template.archive import Pin
 from template.checkout import CHECKOUT, FIRMWARE
@@ -137,6 +137,99 @@ def test_foreign_signature_is_refused(served: Archive, tmp_path: Path) -> None:
     pin = served.publish("firmware", "1.0")
     with pytest.raises(BuildError, match=r"can't fetch Debian's package index \(.*(?i:signed|signature|verif).*\)"):
         archive.fetch([pin], tmp_path / "into", served.mirror, archive.KEYRING)
+
+
+UNSIGNED = r"can't fetch Debian's package index \(.*(?:not signed|no longer signed|weak|Release).*\)"
+
+
+def host_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *lines: str) -> None:
+    """Let the host's own apt configuration say so, beside what it says anyway."""
+    config = tmp_path / "host.conf"
+    config.write_text("".join(f"{line};\n" for line in lines))
+    monkeypatch.setenv("APT_CONFIG", str(config))
+
+
+@pytest.mark.parametrize("what", ["unsigned", "weak", "no longer signed"])
+def test_host_that_trusts_unsigned_archives(
+    served: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    host_says(
+        monkeypatch,
+        tmp_path,
+        'Acquire::AllowInsecureRepositories "true"',
+        'Acquire::AllowWeakRepositories "true"',
+        'Acquire::AllowDowngradeToInsecureRepositories "true"',
+        'APT::Get::AllowUnauthenticated "true"',
+    )
+    pin = served.publish("firmware", "1.0")
+    if what == "no longer signed":
+        get(served, pin, tmp_path / "into")
+        pin = served.publish("firmware", "2.0")
+    if what == "weak":
+        served.weaken(SUITE)
+    else:
+        for file in served.root.glob("dists/*/InRelease"):
+            file.unlink()
+    with pytest.raises(BuildError, match=UNSIGNED):
+        get(served, pin, tmp_path / "into")
+
+
+def test_older_version_than_the_pinned_one_is_refused(served: Archive, tmp_path: Path) -> None:
+    """As from a mirror that stopped, or an old index that somebody serves again: it is signed all the same."""
+    for old in ("9.0-1", "10.0~rc1-1"):
+        served.publish("firmware", old)
+        with pytest.raises(
+            BuildError,
+            match=rf"^the newest firmware that teststable has here, {re.escape(old)}, is older than .* 10\.0-1:",
+        ):
+            get(served, Pin("firmware", SUITE, "10.0-1", "0" * 64), tmp_path / "into")
+    assert not list((tmp_path / "into").glob("*.deb"))
+
+
+def test_nothing_of_the_hosts_apt_configuration_matters(
+    served: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its hooks, nor that it wants fresh indexes, nor what is installed, nor more of the index."""
+    touch = f'{{ "echo hook >> {tmp_path}/hooks"; }}'
+    (tmp_path / "status").write_text("Package: firmware\nStatus: broken\n\nnonsense\n")
+    hooks = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success")
+    targets = ("DEP-11", "DEP-11-icons", "DEP-11-icons-small", "DEP-11-icons-large", "DEP-11-icons-hidpi")
+    host_says(
+        monkeypatch,
+        tmp_path,
+        *(f"{hook} {touch}" for hook in (*hooks, "DPkg::Post-Invoke")),
+        'Acquire::Check-Valid-Until "true"',
+        'Acquire::Languages "en"',
+        f'Dir::State::status "{tmp_path}/status"',
+        'APT::Sandbox::User "nobody"',
+        *(
+            f'Acquire::IndexTargets::deb::{target} {{ MetaKey "extra/{target}"; Description "x"; Optional "false"; }}'
+            for target in (*targets, "DEP-11-icons-large-hidpi")
+        ),
+    )
+    pin = served.publish("firmware", "1.0")
+    assert get(served, pin, tmp_path / "into").sha256 == pin.sha256
+    assert not (tmp_path / "hooks").exists()
+    assert {path.stat().st_uid for path in (tmp_path / "into").rglob("*")} == {os.geteuid()}
+
+
+def test_cache_in_a_directory_with_odd_characters(served: Archive, tmp_path: Path) -> None:
+    pin = served.publish("firmware", "1.0")
+    into = tmp_path / "a b $(c) `d` 'e' #g; h:i,j)k \u00e9 %s [l] {m}"
+    assert get(served, pin, into).sha256 == pin.sha256
+
+
+def test_full_disk(served: Archive, tmp_path: Path) -> None:
+    pin = served.publish("firmware", "1.0", size=3_000_000)
+    into = tmp_path / "into"
+    into.mkdir()
+    code = "import sys; from pathlib import Path; from template import archive; into, mirror, keyring = sys.argv[1:]; "
+    code += f"archive.fetch([archive.{pin!r}], Path(into), mirror, Path(keyring))"
+    mount = f'mount -t tmpfs -o size=2m none "{into}"; exec "$@"'
+    words = ["env", f"PYTHONPATH={CHECKOUT}", sys.executable, "-c", code, str(into), served.mirror, str(served.keyring)]
+    command = [*unshare("mount"), "sh", "-ec", mount, "sh", *words]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert f"BuildError: no space left in {into} (the build takes about 100 MB): free some" in result.stderr
 
 
 def test_tampered_index_is_refused(served: Archive, tmp_path: Path) -> None:

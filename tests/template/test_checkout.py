@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 import boots_from
 from lab.namespaces import as_user, unshare
-from template.checkout import TEMPLATE
+from template.checkout import CHECKOUT, TEMPLATE
 from tests import clone
 
 URL = "http://bootserver/boot"
@@ -115,6 +116,78 @@ def test_older_python(checkout: Path, tmp_path: Path, lacking: bool) -> None:
     shutil.copy(TEMPLATE, checkout / "src/boots_from")
     result = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
     assert result.stderr.splitlines()[0] == "boots-from: this needs Python 3.11 or newer, and is run by 3.10.12"
+
+
+def build(checkout: Path, mount: str, *before: str, after: str = ":") -> subprocess.CompletedProcess[str]:
+    """Make the template, after a shell command that mounts something, and before another one."""
+    script = f'{mount}; cd "$PWD"; make --silent template || {{ status=$?; {after}; exit $status; }}'
+    command = [*before, *unshare("mount"), "sh", "-ec", script]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("size", ["1m", "40m", "60m"])
+def test_full_temporary_directory(checkout: Path, tmp_path: Path, size: str) -> None:
+    """While packages are unpacked, and while the tools write the image."""
+    work = tmp_path / "work"
+    work.mkdir()
+    result = build(checkout, f'mount -t tmpfs -o size={size} none "{work}"', "env", f"TMPDIR={work}")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[0] == (
+        f"template: no space left in {work} (the build takes about 100 MB): "
+        "free some, or name another directory in TMPDIR"
+    )
+    assert not (checkout / "src/boots_from/template.iso").exists()
+
+
+def test_full_disk_where_the_template_goes(checkout: Path, tmp_path: Path) -> None:
+    """Nothing half written is left there."""
+    place = checkout / "src/boots_from"
+    before = shutil.copytree(place, tmp_path / "before")
+    mount = f'mount -t tmpfs -o size=9m none "{place}"; cp -a "{before}/." "{place}"'
+    result = build(checkout, mount, after=f'ls -A "{place}"')
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[0] == (
+        f"template: no space left in {place} (the build takes about 100 MB): free some"
+    )
+    assert "boot.ipxe" in result.stdout
+    assert "template.iso" not in result.stdout
+
+
+def test_two_builds_at_a_time_each_put_a_whole_template_there(checkout: Path) -> None:
+    command = ["python3", "-P", "-m", "template"]
+    env = {**os.environ, "PYTHONPATH": "src:."}
+    builds = [
+        subprocess.Popen(command, cwd=checkout, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(4)
+    ]
+    wanted = TEMPLATE.read_bytes()
+    for running in builds:
+        said, _ = running.communicate()
+        assert running.returncode == 0, said
+        assert f"image {len(wanted):>10,} bytes" in said
+    assert (checkout / "src/boots_from/template.iso").read_bytes() == wanted
+    assert not list((checkout / "src/boots_from").glob(".*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_build_that_is_ended_leaves_nothing(checkout: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """Ended when it has written the image beside its name, and before it has that name."""
+    ending = "import os, signal, pathlib; pathlib.Path.chmod = lambda *_: os.kill(os.getpid(), signal.{})"
+    (tmp_path / "sitecustomize.py").write_text(ending.format(number.name))
+    env = {**os.environ, "PYTHONPATH": f"src:.:{tmp_path}"}
+    result = subprocess.run(
+        ["python3", "-P", "-m", "template"], cwd=checkout, env=env, capture_output=True, text=True, check=False
+    )
+    assert result.returncode != 0
+    assert "SHA-256" not in result.stdout
+    assert not list((checkout / "src/boots_from").glob("*template*"))
+    assert not list((checkout / "src/boots_from").glob(".*"))
+
+
+def test_part_of_a_template_is_in_neither_git_nor_a_wheel() -> None:
+    """One whose build was killed."""
+    name = "src/boots_from/.template.iso.abc_1234.part"
+    subprocess.run(["git", "check-ignore", "--quiet", name], cwd=CHECKOUT, check=True)
 
 
 READ_ONLY = 'mount --bind "$PWD" "$PWD"; mount -o remount,bind,ro "$PWD"; cd "$PWD"; exec "$@"'
