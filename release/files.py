@@ -6,6 +6,8 @@ Two runs in two directories give the same bytes for every file.
 import hashlib
 import os
 import sys
+import time
+import zipfile
 from pathlib import Path
 
 import boots_from
@@ -21,6 +23,7 @@ from web import page
 # 0.77.2 answers at another port and path: docs/servers.md has the line that redirects there.
 PREBAKED_URL = "http://bty-server/boot"
 PREBAKED = "boots-from-bty.iso"
+ZIPAPP = "boots-from.pyz"
 BILL = "boots-from.cdx.json"
 SUMS = "SHA256SUMS"
 
@@ -42,6 +45,10 @@ def write(dist: Path) -> None:
     env = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH), "TZ": "UTC"}
     command = [sys.executable, "-P", "-m", "build", "--no-isolation", "--outdir", str(dist), str(CHECKOUT)]
     run(command, env)
+    packages = sorted(map(str, dist.iterdir()))
+    run([sys.executable, "-P", "-m", "twine", "check", "--strict", *packages], env)
+    (dist / ZIPAPP).write_bytes(b"#!/usr/bin/env python3\n")
+    _pack(next(dist.glob("*.whl")), dist / ZIPAPP)
     (dist / PREBAKED).write_bytes(boots_from.bake(PREBAKED_URL))
     (dist / page.NAME).write_bytes(page.make(template))
     (dist / BILL).write_text(bill_of_materials.make(template))
@@ -50,3 +57,21 @@ def write(dist: Path) -> None:
         sums.append(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n")
         say(f"{file.name:<40} {file.stat().st_size:>12,} bytes")
     (dist / SUMS).write_text("".join(sums))
+
+
+def _pack(wheel: Path, zipapp: Path) -> None:
+    """Append what the wheel installs to a file that begins with its interpreter, as one zip file that Python runs.
+
+    Its start is src/__main__.py, which also older Pythons read: they get one line (zipapp, PEP 441).
+    """
+    date = time.gmtime(EPOCH)[:6]
+    with zipfile.ZipFile(wheel) as packed, zipfile.ZipFile(zipapp, "a", zipfile.ZIP_DEFLATED) as made:
+        files = {"__main__.py": (CHECKOUT / "src/__main__.py").read_bytes()}
+        files |= {name: packed.read(name) for name in packed.namelist() if name.startswith("boots_from/")}
+        files |= {name: (CHECKOUT / name).read_bytes() for name in ("LICENSE", "NOTICE")}
+        for name, content in sorted(files.items()):
+            entry = zipfile.ZipInfo(name, date)
+            entry.external_attr = 0o100644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            made.writestr(entry, content)
+    zipapp.chmod(zipapp.stat().st_mode | (zipapp.stat().st_mode & 0o444) >> 2)

@@ -1,11 +1,33 @@
-"""The build hook of wheel and sdist: no package without the template."""
+"""The build hooks of wheel and sdist: no package without the template, and a description that PyPI can show."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
+
+
+class ReadmeHook(MetadataHookInterface):
+    """Let README.md's links lead to the files of this version, from wherever it is shown."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Fill in `readme`.
+
+        Args:
+            metadata: the project's; its "readme" is set.
+        """
+        root = Path(self.root)
+        module = (root / "src/boots_from/__init__.py").read_text()
+        version, home = (re.findall(rf'^{name} = "(.*?)"', module, re.MULTILINE)[0] for name in ("__version__", "HOME"))
+        text = re.sub(
+            r"(!?)\[([^\]]*)\]\((?!https?://|#)([^)]+)\)",
+            lambda link: f"{link[1]}[{link[2]}]({home}/{'raw' if link[1] else 'blob'}/v{version}/{link[3]})",
+            (root / "README.md").read_text(),
+        )
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}
 
 
 class TemplateHook(BuildHookInterface):  # type: ignore[type-arg]

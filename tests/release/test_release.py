@@ -1,11 +1,18 @@
 """What is released: the same bytes wherever it is made, and a bill of materials that is true."""
 
+import ast
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import threading
+import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,14 +22,15 @@ from cyclonedx.validation.json import JsonStrictValidator
 import boots_from
 from boots_from import image
 from release import bill_of_materials, bump
-from release.files import BILL, PREBAKED, PREBAKED_URL, SUMS
-from template import archive, layout
+from release.files import BILL, PREBAKED, PREBAKED_URL, SUMS, ZIPAPP
+from template import archive, contents, layout
 from template.archive import Package, load_pins
 from template.build import build
-from template.checkout import CACHE, FIRMWARE, TEMPLATE
+from template.checkout import CACHE, CHECKOUT, FIRMWARE, TEMPLATE
 from template.tool import BuildError
 from tests import clone
 from tests.pinned import pinned_only
+from tests.release.test_workflows import scripts
 
 VERSION = boots_from.__version__
 
@@ -88,6 +96,7 @@ def test_two_releases_are_equal(releases: tuple[Path, Path]) -> None:
             f"boots_from-{VERSION}.tar.gz",
             PREBAKED,
             "boots-from.html",
+            ZIPAPP,
             BILL,
             SUMS,
         ]
@@ -131,10 +140,146 @@ def test_bill_names_every_package_and_every_program(releases: tuple[Path, Path])
     builds = {part["version"]: part for part in bill["components"] if part["name"] == "ipxe"}
     assert len(builds) == 2
     newer = next(part for version, part in builds.items() if version.startswith("2."))
-    assert {file["name"] for file in newer["components"]} == {
-        "EFI/BOOT/newer-ipxe-x86_64.efi",
-        "EFI/BOOT/newer-ipxe-arm64.efi",
+    assert {"EFI/BOOT/newer-ipxe-x86_64.efi", "EFI/BOOT/newer-ipxe-arm64.efi"} <= {
+        file["name"] for file in newer["components"]
     }
+
+
+def files_of_the_image(image_file: Path, work: Path) -> dict[str, bytes]:
+    """Return each file of both file systems, as public tools read them, by its name in the bill."""
+    iso, esp = work / "iso", work / "esp"
+    extract = ["xorriso", "-no_rc", "-osirrox", "on", "-indev", str(image_file), "-extract", "/", str(iso)]
+    subprocess.run(extract, check=True, capture_output=True)
+    report = ["xorriso", "-no_rc", "-indev", str(image_file), "-report_system_area", "plain"]
+    said = subprocess.run(report, check=True, capture_output=True, text=True).stdout
+    partition = re.search(r"MBR partition *: *2 +\S+ +0xef +(\d+) +(\d+)", said)
+    assert partition
+    start, size = (512 * int(word) for word in partition.groups())
+    (work / "esp.img").write_bytes(image_file.read_bytes()[start : start + size])
+    esp.mkdir()
+    subprocess.run(["mcopy", "-s", "-n", "-i", work / "esp.img", "::*", esp], check=True, capture_output=True)
+    found: dict[str, bytes] = {}
+    for tree in (iso, esp):
+        for file in tree.rglob("*"):
+            if file.is_file():
+                file.chmod(0o600)
+                content = file.read_bytes()
+                assert found.setdefault(str(file.relative_to(tree)), content) == content  # the same in both
+    return found
+
+
+@pinned_only
+def test_bill_has_every_file_of_the_image(tmp_path: Path) -> None:
+    """By its own hash, in the component of the package that it is from; but for what the build writes itself."""
+    bill = json.loads(bill_of_materials.make(image.read_template()))
+    hashes = {
+        file["name"]: (part["name"], file["hashes"][0]["content"])
+        for part in bill["components"]
+        for file in part["components"]
+    }
+    found = files_of_the_image(TEMPLATE, tmp_path)
+    assert len(found) > 15
+    own = {row.path for row in contents.ROWS if row.source in contents.MARKS.values()}
+    written = {row.path for row in contents.ROWS if not row.packaged} - own
+    assert set(found) - set(hashes) == written | {"boot/isolinux/boot.cat"}
+    assert set(hashes) - set(found) == {"MBR"}
+    assert {name: hashes[name][1] for name in found if name in hashes} == {
+        name: sha256(content).hexdigest() for name, content in found.items() if name in hashes
+    }
+    owners = {name: hashes[name][0].split(":")[0] for name in hashes}
+    for name, content in found.items():
+        if name.endswith(".EFI"):  # the only ones that Microsoft has signed are shim's
+            assert (owners[name] == "shim-signed") == (b"Microsoft Corporation UEFI CA" in content)
+
+
+@pytest.fixture
+def pypi() -> Iterator[tuple[str, list[bytes]]]:
+    """Return the address of a server that takes every upload, and what was uploaded."""
+    taken: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            taken.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/legacy/", taken
+        server.shutdown()
+        thread.join()
+
+
+@pinned_only
+def test_packages_can_be_published(releases: tuple[Path, Path], pypi: tuple[str, list[bytes]]) -> None:
+    """With the command of the workflow, but for where to and who: twine reads their metadata."""
+    url, taken = pypi
+    (line,) = (line for line in scripts("release.yml", "publish").splitlines() if " upload " in line)
+    command = line.replace("tools/bin/python", sys.executable)
+    env = {
+        **os.environ,
+        "TWINE_REPOSITORY_URL": url,
+        "TWINE_USERNAME": "test",
+        "TWINE_PASSWORD": "test",
+        "NO_PROXY": "*",
+    }
+    env["no_proxy"] = "*"
+    result = subprocess.run(
+        ["bash", "-ec", command], cwd=releases[0].parent, env=env, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert len(taken) == 2
+    for upload in taken:
+        assert re.search(rb'name="metadata_version"\r\n\r\n2\.4\r\n', upload)
+        assert re.search(rb'name="description_content_type"\r\n\r\ntext/markdown\r\n', upload)
+
+
+@pinned_only
+def test_zipapp_is_the_command(releases: tuple[Path, Path], tmp_path: Path) -> None:
+    """With its exit status, from any directory; an older Python gets one line."""
+    zipapp = releases[0] / ZIPAPP
+    assert os.access(zipapp, os.X_OK)
+    for name in ("hashlib", "boots_from"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('taken from the current directory')\n")
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-S", "-W", "error", zipapp, *words],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    result = run("http://h/x")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake("http://h/x")
+    refused = run("ftp://h/x")
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    with zipfile.ZipFile(zipapp) as packed:
+        assert packed.testzip() is None
+        start = packed.read("__main__.py").decode()
+    fake = "import sys, collections; sys.version_info = (3, 10, 12); sys.version = '3.10.12 (main)'\n"
+    result = subprocess.run([sys.executable, "-c", fake + start], capture_output=True, text=True, check=False)
+    said = "boots-from: this needs Python 3.11 or newer, and is run by 3.10.12\n"
+    assert (result.returncode, result.stderr) == (2, said)
+
+
+def test_start_of_the_zipapp_is_read_by_every_python() -> None:
+    """Up to the line that says what is needed: no syntax of newer ones."""
+    ast.parse((CHECKOUT / "src/__main__.py").read_text(), feature_version=(3, 4))
+
+
+def test_zipapp_made_in_the_usual_way_fails_with_a_status(tmp_path: Path) -> None:
+    for source, main in ((CHECKOUT / "src", []), (tmp_path / "plain", ["-m", "boots_from.cli:main"])):
+        if main:
+            shutil.copytree(CHECKOUT / "src/boots_from", source / "boots_from")
+        made = tmp_path / "made.pyz"
+        subprocess.run([sys.executable, "-m", "zipapp", source, "-o", made, *main], check=True)
+        for words, status in ((["http://h/"], 0), (["ftp://h/"], 2), ([], 2), (["--version"], 0)):
+            result = subprocess.run([sys.executable, made, *words], cwd=tmp_path, capture_output=True, check=False)
+            assert result.returncode == status
 
 
 def test_bill_is_of_the_image_that_it_is_given() -> None:

@@ -63,6 +63,22 @@ def test_wheel_is_tried_with_every_python_from_the_oldest() -> None:
     assert f"{sys.version_info[0]}.{sys.version_info[1]}" in pythons
 
 
+def test_release_wants_its_own_address(tmp_path: Path) -> None:
+    """The package names where it is from; another repository's release would name this one."""
+    lines = scripts("release.yml", "check").splitlines()
+    (at,) = (number for number, line in enumerate(lines) if line.startswith("home="))
+    server, _, repository = boots_from.HOME.partition("github.com")
+    for owner, status in ((repository[1:], 0), ("somebody/fork", 1)):
+        env = {**os.environ, "GITHUB_SERVER_URL": f"{server}github.com", "GITHUB_REPOSITORY": owner}
+        command = ["bash", "-ec", "\n".join(lines[at : at + 2])]
+        assert subprocess.run(command, cwd=CHECKOUT, env=env, check=False).returncode == status
+
+
+def test_nothing_is_attached_that_pypi_refused() -> None:
+    needs = {name: job("release.yml", name).get("needs") for name in ("build", "publish", "attach", "page")}
+    assert needs == {"build": "check", "publish": "build", "attach": "publish", "page": "attach"}
+
+
 def test_page_is_put_under_both_names(tmp_path: Path) -> None:
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist/boots-from.html").write_text("the page")

@@ -1,6 +1,7 @@
 """Wheel and sdist: exactly these files, the same image, and no package without the template."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -181,8 +182,27 @@ def test_metadata_is_of_today(wheel: Path) -> None:
         "License-File: LICENSE",
         "License-File: NOTICE",
     ]
-    assert any(line.startswith("Project-URL: ") for line in lines)
+    assert "Metadata-Version: 2.4" in lines
+    urls = {
+        "Source": boots_from.HOME,
+        "Changelog": f"{boots_from.HOME}/blob/main/CHANGELOG.md",
+        "Issues": f"{boots_from.HOME}/issues",
+    }
+    assert {f"Project-URL: {name}, {url}" for name, url in urls.items()} <= set(lines)
     assert [line for line in lines if line.startswith(("Provides-Extra", "Requires-Dist", "License:"))] == []
+
+
+def test_description_has_no_relative_links(wheel: Path) -> None:
+    """PyPI shows it far from the files that it links to."""
+    with zipfile.ZipFile(wheel) as opened:
+        text = opened.read(f"boots_from-{VERSION}.dist-info/METADATA").decode().partition("\n\n")[2]
+    readme = (CHECKOUT / "README.md").read_text()
+    relative = re.findall(r"(!?)\[[^\]]*\]\((?!https?:|#)([^)]+)\)", readme)
+    assert len(relative) > 15 and ("!", "docs/screens/page.png") in relative
+    for picture, link in relative:
+        assert f"]({boots_from.HOME}/{'raw' if picture else 'blob'}/v{VERSION}/{link})" in text
+    assert re.findall(r"\]\((?!https?:|#)", text) == []
+    assert len(text.splitlines()) == len(readme.splitlines())
 
 
 def trap(directory: Path) -> None:
