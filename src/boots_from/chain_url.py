@@ -56,7 +56,7 @@ ROOT_PATH = r"\$\{(?:[^{}]*/)?root-path[:}]"
 ADDRESS = r"\$\{(?:[^{}]*/)?(?:next-server|dhcp-server|gateway|dns)[:}]"
 LOCAL_PATH = r"/(?!/)|\.\.?/|~|[A-Za-z]:[\\/]|file:"  # on the host that bakes
 # The host, and the network that never leaves it; "0.0.0.0" is what servers say when they listen on all addresses.
-LOOPBACK = r"(?:localhost|127(?:\.[0-9]+){3}|0\.0\.0\.0|\[::1?\])"
+LOOPBACK = r"(?:localhost\.?|127(?:\.[0-9]+){3}|0\.0\.0\.0|\[::1?\])"
 HOST_SLIPS = (
     (LOOPBACK, messages.THIS_HOST),
     (rf"(?=.*(?:^|\.)0[0-9]){DOTTED}", messages.OCTAL),

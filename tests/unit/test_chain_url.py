@@ -1,7 +1,9 @@
 """Which URLs are taken as they are, and what the others are told."""
 
 import contextlib
+import ipaddress
 import re
+import string
 from urllib.parse import quote
 
 import pytest
@@ -72,6 +74,14 @@ REFUSED = {
     "/srv/boot.ipxe": f"a path, not a URL at character 1 of the URL: {_PATH}",
     "~/boot.ipxe": f"a path, not a URL at character 1 of the URL: {_PATH}",
     "C:\\boot.ipxe": f"a path, not a URL at character 1 of the URL: {_PATH}",
+    "./x": f"a path, not a URL at character 1 of the URL: {_PATH}",
+    "../x": f"a path, not a URL at character 1 of the URL: {_PATH}",
+    "c:/x": f"a path, not a URL at character 1 of the URL: {_PATH}",
+    "Z:\\x": f"a path, not a URL at character 1 of the URL: {_PATH}",
+    "FILE:x": f"a path, not a URL at character 1 of the URL: {_PATH}",
+    ".x/y": _BEGIN,
+    "a0+.-_://h/x": f'unknown scheme "a0+.-_" at character 1 of the URL: use one of {_NAMES}',
+    "http/h/x": "no scheme at character 1 of the URL: did you mean http://http/h/x?",
     "file:///srv/x": f"a path, not a URL at character 1 of the URL: {_PATH}",
     "help": "no scheme at character 1 of the URL: did you mean http://help?",
     "${next-server": "a setting is not closed at character 1 of the URL: write it as in ${net0/mac}",
@@ -209,6 +219,24 @@ PASSED_THROUGH = [
     "http://h%c3%bc/x",
     "http://%31%30.0.2.2/x",
     "http://h/a%00b?c%00",
+    "http://localhosts/x",
+    "http://xlocalhost/x",
+    "http://127.example/x",
+    "http://128.0.0.1/x",
+    "http://0.0.0.1/x",
+    "http://10.0.0.100/x",
+    "http://100.0.0.0/x",
+    "http://[::2]/x",
+    "http://a~!$&'()+,;=-b_%2a%7E%80/x",
+    "${next-servers}/x",
+    "${xdns}/x",
+    "${dns/x}/x",
+    "http://h/?a=b=&=c",
+    "http://h/{0}{}{a!b}",
+    "iscsi:h:::AbF9-AbF9-1-2:iqn.2004-01.x",
+    "iscsi:h::::eui.0123456789ABCDEF",
+    "iscsi:h::::naa.0123456789abcdef",
+    "iscsi:h::::naa.0123456789ABCDEF0123456789abcdef",
     "http://u:p%40%2F@h/x%40y",
     "http://${user:uristring}:${password:uristring}@h/x",
     "nfs://h/srv/boot.ipxe",
@@ -320,6 +348,59 @@ HOSTILE = st.builds(
 )  # fmt: skip
 
 
+def test_characters_of_a_host() -> None:
+    """As they stand, and as %XX, which iPXE decodes: no control character and no space."""
+    plain = {
+        char for char in string.printable if taken(f"http://a{char}b/") and parse(f"http://a{char}b/").host[1:2] == char
+    }
+    assert plain == {*string.ascii_letters, *string.digits, *"._~!$&'()+,;=-"}
+    for form in ("{:02x}", "{:02X}"):
+        escaped = {code for code in range(256) if taken(f"http://a%{form.format(code)}b/")}
+        assert escaped == set(range(0x21, 0x100)) - {0x7F}
+
+
+def read_by_ipxe(text: str) -> bool:
+    """Return whether iPXE's inet6_aton takes it: words up to 0xffff; "::", once, is a word of 0 where it is met."""
+    words, padded, at = 0, False, 0
+    while True:
+        digits = re.match(r"[0-9A-Fa-f]*", text[at:])
+        assert digits
+        if int(digits[0] or "0", 16) > 0xFFFF:
+            return False
+        words += 1
+        end = at + digits.end()
+        if end == len(text):
+            return padded or words == 8
+        if text[end] != ":":
+            return False
+        if not digits[0] and at > 0:
+            if padded:
+                return False
+            padded = True
+        at = end + 1
+        if words == 8:
+            return False
+
+
+def is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+@given(
+    st.lists(st.sampled_from(["", "", "0", "12", "aBcD", "F09a", "12345", "g", "1.2.3.4"]), max_size=10).map(":".join)
+)
+@example(":".join("0123456789abcdefABCDEF" for _ in range(8)))
+@example("0000:1111:2222:9999:aaaa:AAAA:ffff:FFFF")
+@example("::ffff:AAAA:0")
+@settings(max_examples=1000)
+def test_ipv6_addresses_are_those_that_ipxe_reads_too(text: str) -> None:
+    assert taken(f"http://[{text}]/") == (is_ipv6(text) and read_by_ipxe(text))
+
+
 @given(ACCEPTED)
 def test_accepts_what_the_strategy_makes(url: str) -> None:
     assert parse(url).url == url
@@ -393,6 +474,35 @@ WARNED = {
     "http://127.0.0.1/x": f"the host {_AT} 8{_OF} {_ITSELF}",
     "http://0.0.0.0:8000/x": f"the host {_AT} 8{_OF} {_ITSELF}",
     "http://[::1]/x": f"the host {_AT} 8{_OF} {_ITSELF}",
+    **{
+        f"http://{host}/x": f"the host {_AT} 8{_OF} {_ITSELF}"
+        for host in ("LocalHost", "localhost.", "127.255.0.3", "[::]")
+    },
+    **{
+        f"http://{host}/": f"iPXE reads a number that begins with 0 as octal, {_AT} 8{_OF}: write it without the 0"
+        for host in ("010.0.0.1", "10.01.0.1", "10.0.00.1")
+    },
+    **{
+        f"${{{name}}}/x": f"an address, not a URL {_AT} 1{_OF}: did you mean http://${{{name}}}/x?"
+        for name in (
+            "dhcp-server",
+            "gateway",
+            "dns",
+            "net0/next-server",
+            "next-server:ipv4",
+            "net${i}/dns",
+            "a/b/gateway",
+        )
+    },
+    "http://h/x?a=1&mac=": f"nothing after = {_AT} 19{_OF}: {_SHELL}",
+    "http://h/$Mac": f"$ without braces {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not $mac",
+    "http://h/$_": f"$ without braces {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not $mac",
+    "http://h/{Net0/mac:HEX.a_b-c}": f"braces without $ {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not {{mac}}",
+    **{
+        f"iscsi:h::::{target}": f"the target at character 12 of the URL {_TARGET}"
+        for target in ("iqn.2004-01x", "eui.0123456789abcde", "naa.0123456789abcdef0", "naa0123456789abcdef")
+    },
+    "aoe:e${a}@.1": f'what stands before "@" {_AT} 10{_OF} {_PASSWORD}',
     "http://10.0.0.010/": f"iPXE reads a number that begins with 0 as octal, {_AT} 8{_OF}: write it without the 0",
     "http://h/x@y": f'what stands before "@" {_AT} 11{_OF} {_PASSWORD}',
     "http://user:80/hunter2@h/": f'what stands before "@" {_AT} 23{_OF} {_PASSWORD}',
@@ -431,10 +541,35 @@ def test_warns_of_what_was_surely_meant_otherwise(url: str) -> None:
         ("http:u:p@h", "http:h"),
         ("iscsi:u:p@h:::1:x", "iscsi:...@h:::1:x"),
         ("http://${u/v}:${p}@h/x", "http://h/x"),
+        ("//u:p@h/x", "//h/x"),
+        ("http://u?p@h/x", "http://...@h/x"),
+        ("http://u#p@h/x", "http://...@h/x"),
+        ("x2+.-_://u:p@h/x", "h/x"),
+        ("aoe:x@y", "aoe:...@y"),
+        ("ib_srp:x@y", "ib_srp:...@y"),
+        ("ISCSI:x@y", "ISCSI:...@y"),
     ],
 )
 def test_user_information_is_left_out(url: str, public: str) -> None:
     assert without_userinfo(url) == public
+
+
+@pytest.mark.parametrize(
+    ("url", "boot"),
+    [
+        ("${root-path}", "sanboot"),
+        ("${net0/root-path}", "sanboot"),
+        ("${net${i}/root-path:string}", "sanboot"),
+        ("${a/b/root-path}", "sanboot"),
+        ("${root-paths}", "chain"),
+        ("${xroot-path}", "chain"),
+        ("${root-path/x}", "chain"),
+        ("${filename}${root-path}", "chain"),
+        ("${filename}/root-path}", "chain"),
+    ],
+)
+def test_root_path_names_a_disk(url: str, boot: str) -> None:
+    assert parse(url).scheme.boot == boot
 
 
 @pytest.mark.parametrize(
@@ -481,6 +616,13 @@ def test_host_is_as_it_was_written(url: str, host: str) -> None:
         ("\ufeffh/\u00e4 b", "http://h/%C3%A4%20b"),
         ("http;//h/x", "http://h/x"),
         ("https.//h/x", "https://h/x"),
+        ("http,//h/x", "http://h/x"),
+        ("tftp//h/x", "tftp://h/x"),
+        ("nfs;//h/x/y", "nfs://h/x/y"),
+        ("FE80::a:b/x", "http://[FE80::a:b]/x"),
+        ("cafe::9?x=1", "http://[cafe::9]?x=1"),
+        ("{http://h/x}", "http://h/x"),
+        ("[a1+.-_://h/x]", ""),
         ("http:://h/x", "http://h/x"),
         ("http:///h/x", ""),
         ("\ud800\udc41http://h/", ""),
