@@ -44,11 +44,11 @@ class Server:
         with log.open("wb") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
 
-    def wait_for(self, pattern: str, seconds: float = 15) -> "Server":
+    def wait_for(self, pattern: str, seconds: float = 60) -> "Server":
         """Wait until it has printed a line that matches; raise AssertionError, with its log, if it doesn't."""
         return self.wait_until(lambda: bool(re.search(pattern, self.said())), seconds)
 
-    def wait_until(self, started: Callable[[], bool], seconds: float = 15) -> "Server":
+    def wait_until(self, started: Callable[[], bool], seconds: float = 60) -> "Server":
         """Wait until it has started, as a function tells; raise AssertionError, with its log, if it doesn't or ends."""
         end = time.monotonic() + seconds
         while not started():

@@ -4,6 +4,8 @@ A machine is QEMU with software emulation. Its console is the serial port, to wh
 here copies what it shows on the screen.
 """
 
+import contextlib
+import os
 import re
 import shutil
 import subprocess
@@ -55,6 +57,28 @@ HOST = "10.0.2.2"
 USER_NETWORK = ("-netdev", "user,id=lan0", "-device", "virtio-net-pci,netdev=lan0,romfile=")
 
 
+IDLE = 10  # times as long as its limit a machine may take that the host lets wait
+
+
+class Moment(float):
+    """Seconds since power on, by the host's clock; in `waited` of them the machine waited for a core of the host."""
+
+    waited: float
+
+    def __new__(cls, seconds: float, waited: float) -> "Moment":
+        """Make one of both."""
+        moment = super().__new__(cls, seconds)
+        moment.waited = waited
+        return moment
+
+    def after(self, earlier: "Moment") -> float:
+        """Return the seconds that the machine has had since then: what a limit for it is compared with.
+
+        What other processes took from it meanwhile is not counted, so that a limit holds on a busy host, too.
+        """
+        return self - earlier - (self.waited - earlier.waited)
+
+
 class StartError(AssertionError):
     """QEMU did not start: nothing is known of what would have booted."""
 
@@ -93,8 +117,8 @@ class Machine:
         """
         self.firmware = firmware
         self.console = ""
-        self.banner = 0.0  # seconds from power on to iPXE's banner, for who waited for it
-        self.diagnosed = 0.0  # likewise to the last diagnosis
+        self.banner = Moment(0, 0)  # iPXE's banner, for who waited for it
+        self.diagnosed = Moment(0, 0)  # the last diagnosis
         self._raw = b""
         self._sockets = tempfile.TemporaryDirectory(prefix="qmp-")  # a socket's path is at most 107 bytes
         self._resets = Path(self._sockets.name, "resets")
@@ -163,6 +187,8 @@ class Machine:
     def _ports(self) -> list[str]:
         return [
             "-accel", "tcg", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
+            # Names its threads: see Machine.now.
+            "-name", "debug-threads=on",
             # A machine that resets itself has failed. -S: it starts when its links are as they should be.
             "-no-reboot", "-S", "-D", str(self._resets), "-d", f"trace:{RESETS}",
             "-qmp", f"unix:{self._sockets.name}/monitor,server=on,wait=off",
@@ -182,41 +208,57 @@ class Machine:
             self._ended = True
             self._changed.notify_all()
 
-    def wait_for(self, text: str, seconds: float, *, may_fail: bool = False, since: int = 0) -> float:
-        """Wait until the console shows `text`; return the seconds since power on.
+    def now(self) -> Moment:
+        """Return the time."""
+        waited = 0
+        with contextlib.suppress(OSError):  # it has ended
+            for thread in Path(f"/proc/{self._process.pid}/task").iterdir():
+                if (thread / "comm").read_text().startswith("CPU "):
+                    # Nanoseconds that it ran, and that it waited to run: the kernel's documentation of sched-stats.
+                    waited += int((thread / "schedstat").read_text().split()[1])
+        return Moment(time.monotonic() - self.started, waited / 1e9)
+
+    def wait_for(self, text: str, seconds: float, *, may_fail: bool = False, since: int = 0) -> Moment:
+        """Wait until the console shows `text`; return when that was.
 
         Args:
             text: what to wait for.
-            seconds: how long, from now.
+            seconds: how long, from now, in seconds that the machine has (`Moment.after`), or IDLE times as many by
+                the host's clock.
             may_fail: whether the machine is meant to give up, so that this is not an error.
             since: how much of the console to leave out, from its beginning.
 
         Raises:
             BootError: it doesn't in that time, the machine gave up, or it ended.
         """
-        end = time.monotonic() + seconds
+        began = self.now()
         with self._changed:
             while text not in self.console[since:]:
                 if not may_fail and (gave_up := GIVEN_UP.search(self.console)):
                     raise self._error(f'said "{gave_up[0]}" before "{text}"')
                 if self._ended:
                     raise self._error(f'ended before "{text}"')
-                if not self._changed.wait(end - time.monotonic()):
+                if self._changed.wait(1):
+                    continue
+                now = self.now()
+                if now.after(began) > seconds or now - began > IDLE * seconds:
                     raise self._error(f'did not show "{text}" in {seconds:.0f} s')
-        return time.monotonic() - self.started
+            return self.now()
 
     def wait_for_end(self, seconds: float) -> None:
         """Wait until the machine resets itself or switches itself off; raise BootError if it doesn't."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._ended, seconds):
+            if not self._changed.wait_for(lambda: self._ended, IDLE * seconds):
                 raise self._error(f"still ran after {seconds:.0f} s")
 
     def stands_still(self, seconds: float) -> bool:
         """Return whether the machine shows nothing new, and does not reset itself, for so long.
 
-        What it is still drawing does not count.
+        What it is still drawing, in the first two seconds that it has, does not count.
         """
-        time.sleep(2)
+        began = self.now()
+        while (now := self.now()).after(began) < 2 and now - began < 2 * IDLE:
+            time.sleep(0.2)
         with self._changed:
             before = len(self._raw)
             return not self._changed.wait_for(lambda: self._ended or len(self._raw) != before, seconds)
@@ -273,6 +315,11 @@ class Machine:
         lines = [line for line in self.console.splitlines() if line.strip()]
         tail = "\n".join(lines[-40:])
         return kind(f"{self.firmware.name} {what}; log: {self._log.name}\n{tail}")
+
+    def pin(self, core: int) -> None:
+        """Let it run on one of the host's cores only."""
+        for thread in Path(f"/proc/{self._process.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {core})
 
     def end(self) -> None:
         """Cut its power."""

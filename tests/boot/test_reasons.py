@@ -238,7 +238,7 @@ def test_server_that_is_busy_twice_is_asked_again_at_once(lan: Lan, boot: Boot) 
     nonce = secrets.token_hex(8)
     server = lan.faulty(f"#!ipxe\necho {nonce}\nsleep 600\n", "busy 2")
     booted = boot("http://10.0.0.1:8080/boot")
-    assert booted.wait_for(nonce, 20) - booted.banner <= 9
+    assert booted.wait_for(nonce, 20).after(booted.banner) <= 9
     assert server.said().count("GET /boot") == 3
 
 
