@@ -21,10 +21,11 @@ def test_machine_that_does_not_start(tmp_path: Path) -> None:
 def test_machine_that_dies(tmp_path: Path) -> None:
     """It is the end that is noticed, not the time-out."""
     with Machine(BIOS, [], tmp_path, "lab-dies") as running:
-        running.wait_for("SeaBIOS", BIOS.seconds, may_fail=True)
+        # What it says without a medium: a machine that gives up is an error of its own, and came first on a busy host.
+        running.wait_for("No bootable device", BIOS.seconds, may_fail=True)
         running.end()
         with pytest.raises(BootError, match=r"(?s)ended before \"more\".*SeaBIOS"):
-            running.wait_for("more", 1e6)
+            running.wait_for("more", 1e6, may_fail=True)
         with pytest.raises(BootError, match=r"(?s)ended before \"system_reset\".*SeaBIOS"):
             running.monitor("system_reset")
 
