@@ -67,7 +67,7 @@ def tries(firmware: Firmware, fault: str, count: int) -> list[float]:
                 if fault == "no DHCP":
                     lan.dhcp(0)
                 booted.wait_for("the server's script runs", 90, may_fail=True)
-                return [end - begin for begin, end in itertools.pairwise(ends)]
+                return [end.after(begin) for begin, end in itertools.pairwise(ends)]
 
 
 def soak_tries(firmware: Firmware, fault: str, count: int) -> bool:

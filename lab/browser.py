@@ -45,4 +45,4 @@ def wait_until_ready(browser: Chrome) -> None:
 
 def wait_until(browser: Chrome, script: str) -> None:
     """Wait until a script returns something true, for 20 s at most."""
-    WebDriverWait(browser, 20, 0.05).until(lambda driver: driver.execute_script(script))
+    WebDriverWait(browser, 90, 0.05).until(lambda driver: driver.execute_script(script))

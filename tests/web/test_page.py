@@ -328,6 +328,7 @@ def test_what_can_be_copied_has_a_button(open_page: Open, page: Path, boot_serve
     address = page.as_uri() if place == "disk" else f"http://{HOST}:{boot_server.port}/boots-from.html"
     opened = open_page(address)
     wait_until_ready(opened)
+    opened.execute_script(OWN_TIMERS)
     url = "http://bootserver/boot?a=<1>&mac=${net0/mac}"
     enter(opened, url)
     wait_until(opened, "return document.getElementById('sha256').textContent.length === 64")
@@ -359,14 +360,34 @@ def test_what_can_be_copied_has_a_button(open_page: Open, page: Path, boot_serve
     opened.quit()
 
 
+# In place of the browser's timers of 2 s, which a busy host may miss: they are kept, and run when a test says so.
+OWN_TIMERS = """
+    const [set, clear] = [window.setTimeout, window.clearTimeout];
+    window.waiting = new Map();
+    window.setTimeout = (run, pause) => {
+      if (pause !== 2000) return set(run, pause);
+      const number = 1000000 + window.waiting.size + Math.random();
+      window.waiting.set(number, run);
+      return number;
+    };
+    window.clearTimeout = (number) => { if (!window.waiting.delete(number)) clear(number); };
+"""
+
+
 def test_what_was_copied_last_is_said(browser: Chrome) -> None:
     """For its own 2 s, not for the rest of those of what was copied before."""
+    browser.execute_script(OWN_TIMERS)
     enter(browser, "http://bootserver/boot")
-    for name, pause in (("dd", 1.5), ("script", 1)):
+    for name in ("dd", "script"):
         browser.find_element(By.CSS_SELECTOR, f'.copy[data-of="{name}"]').send_keys(Keys.ENTER)
-        time.sleep(pause)
+        wait_until(browser, f"return document.querySelector('.copy[data-of={name}]').classList.contains('done')")
     assert browser.find_element(By.ID, "copied").text == "Copied"
-    wait_until(browser, "return document.querySelectorAll('.done').length === 0")
+    assert browser.execute_script("return window.waiting.size") == 1
+    browser.execute_script("for (const run of window.waiting.values()) run()")
+    assert browser.execute_script("return document.querySelectorAll('.done').length") == 0
+    assert browser.find_element(By.ID, "copied").text == ""
+    browser.refresh()
+    wait_until_ready(browser)
 
 
 def element_of(opened: Chrome, name: str) -> object:
