@@ -301,10 +301,15 @@ def test_mirror_is_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_nothing_of_the_hosts_is_touched(served: Archive, tmp_path: Path) -> None:
-    lists = Path("/var/lib/apt/lists")
-    before = sorted((entry.name, entry.stat().st_mtime_ns) for entry in os.scandir(lists))
+    places = [Path(place) for place in ("/var/lib/apt/lists", "/var/cache/apt", "/var/cache/apt/archives/partial")]
+
+    def state() -> list[tuple[str, int]]:
+        entries = [entry for place in places if place.exists() for entry in (place, *place.iterdir())]
+        return sorted((str(entry), entry.stat().st_mtime_ns) for entry in entries)
+
+    before = state()
     get(served, served.publish("firmware", "1.0"), tmp_path / "into")
-    assert sorted((entry.name, entry.stat().st_mtime_ns) for entry in os.scandir(lists)) == before
+    assert state() == before
 
 
 def test_user_that_has_a_number_alone(served: Archive, tmp_path: Path) -> None:

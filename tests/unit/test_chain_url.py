@@ -219,6 +219,7 @@ PASSED_THROUGH = [
     "http://h%c3%bc/x",
     "http://%31%30.0.2.2/x",
     "http://h/a%00b?c%00",
+    "http://h/${a#b}${c?d}",
     "http://localhosts/x",
     "http://xlocalhost/x",
     "http://127.example/x",
@@ -494,6 +495,7 @@ WARNED = {
             "a/b/gateway",
         )
     },
+    "http://h/${a#b}#c": "iPXE drops the fragment (from # at character 16 of the URL) and does not send it",
     "http://h/x?a=1&mac=": f"nothing after = {_AT} 19{_OF}: {_SHELL}",
     "http://h/$Mac": f"$ without braces {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not $mac",
     "http://h/$_": f"$ without braces {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not $mac",

@@ -413,7 +413,7 @@ def test_interrupted_at_each_look_at_the_signals(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "boots-from.iso").write_bytes(OLD)
     real = cli._stop_if
-    chunks = sum(-(-len(piece) // cli.CHUNK) for piece in image.pieces(image.read_template(), b""))
+    chunks = sum(-(-len(piece) // 2**20) for piece in image.pieces(image.read_template(), b""))
     before = {number: signal.getsignal(number) for number in numbers}
     for at in range(chunks + 1):
         left = iter([*[False] * at, True])
@@ -432,6 +432,21 @@ def test_interrupted_at_each_look_at_the_signals(
         assert (tmp_path / "boots-from.iso").read_bytes() == OLD
         assert names(tmp_path) == ["boots-from.iso"]
         assert {number: signal.getsignal(number) for number in numbers} == before
+
+
+def test_file_is_opened_as_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which Windows asks for: it would turn each line feed into two characters."""
+    monkeypatch.chdir(tmp_path)
+    opened, seen, binary = os.open, [], 1 << 30
+    monkeypatch.setattr(os, "O_BINARY", binary, raising=False)
+
+    def noted(path: str, flags: int, mode: int = 0o777) -> int:
+        seen.append((path, flags & binary, flags & os.O_EXCL))
+        return opened(path, flags & ~binary, mode)
+
+    monkeypatch.setattr(os, "open", noted)
+    assert cli.main([URL]) == 0
+    assert [found[1:] for found in seen if found[0].endswith(".part")] == [(binary, os.O_EXCL)]
 
 
 def test_interrupted_in_the_rename(

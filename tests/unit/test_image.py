@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 import boots_from
-from boots_from import boot_script, chain_url, image
+from boots_from import boot_script, chain_url, image, packaged
 from boots_from.errors import TemplateError, UrlError
 from template.checkout import CHECKOUT
 from tests.pinned import pinned_only
@@ -290,3 +290,13 @@ def test_hashes_to_enroll() -> None:
     )
     with pytest.raises(TemplateError):
         image.enrolled_hashes(image.FIRMWARE_LIST_TITLE)
+
+
+@pytest.mark.parametrize("loader", [None, object()], ids=["no loader", "a loader that reads no files"])
+def test_package_without_a_loader_that_reads_files(monkeypatch: pytest.MonkeyPatch, loader: object) -> None:
+    monkeypatch.setitem(vars(packaged), "__loader__", loader)
+    assert packaged.read("template.iso") == TEMPLATE
+    with pytest.raises(
+        TemplateError, match=r"^can't read .*nothing\.iso \(No such file or directory\): reinstall boots-from"
+    ):
+        packaged.read("nothing.iso")

@@ -118,3 +118,16 @@ def test_200_threads_share_one_template() -> None:
     assert times_read == 1
     assert threads < 48 * 1024  # KiB: the template of 10 MiB, 200 chunks of 64 KiB and 200 stacks
     assert images < 1000 * 20
+
+
+def test_sha256_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = boots_from.Image(URL)
+    assert made.sha256 == hashlib.sha256(WHOLE).hexdigest()
+    monkeypatch.delattr(image, "sha256")
+    assert made.sha256 == hashlib.sha256(WHOLE).hexdigest()
+
+
+def test_chunks_are_of_64_kib() -> None:
+    sizes = [len(chunk) for chunk in boots_from.Image("http://h/x").chunks()]
+    assert max(sizes) == 2**16
+    assert sum(sizes) == len(image.read_template())
