@@ -191,6 +191,9 @@ def test_nothing_of_the_hosts_apt_configuration_matters(
 ) -> None:
     """Neither its hooks, nor that it wants fresh indexes, nor what is installed, nor more of the index."""
     touch = f'{{ "echo hook >> {tmp_path}/hooks"; }}'
+    (tmp_path / "cache/archives/partial").mkdir(parents=True)
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/more.list").write_text("deb http://127.0.0.1:1/ bookworm main\n")
     (tmp_path / "status").write_text("Package: firmware\nStatus: broken\n\nnonsense\n")
     hooks = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success")
     targets = ("DEP-11", "DEP-11-icons", "DEP-11-icons-small", "DEP-11-icons-large", "DEP-11-icons-hidpi")
@@ -198,6 +201,11 @@ def test_nothing_of_the_hosts_apt_configuration_matters(
         monkeypatch,
         tmp_path,
         *(f"{hook} {touch}" for hook in (*hooks, "DPkg::Post-Invoke")),
+        # What this host says itself is read after that, and may hide what is to be seen here.
+        'Dir::Etc::Parts "/nonexistent"',
+        'Dir::Etc::Main "/nonexistent"',
+        f'Dir::Etc::SourceParts "{tmp_path}/parts"',
+        f'Dir::Cache "{tmp_path}/cache"',
         'Acquire::Check-Valid-Until "true"',
         'Acquire::Languages "en"',
         f'Dir::State::status "{tmp_path}/status"',
@@ -210,6 +218,7 @@ def test_nothing_of_the_hosts_apt_configuration_matters(
     pin = served.publish("firmware", "1.0")
     assert get(served, pin, tmp_path / "into").sha256 == pin.sha256
     assert not (tmp_path / "hooks").exists()
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert {path.stat().st_uid for path in (tmp_path / "into").rglob("*")} == {os.geteuid()}
 
 
