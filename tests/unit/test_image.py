@@ -194,7 +194,6 @@ def test_longest_url_fits_and_one_byte_more_is_refused(prefix: str) -> None:
     assert str(refused.value) == (f"the URL is {len(url) + 1} bytes long, 1 too many: use at most {len(url)} bytes")
 
 
-LINE = b"\n# boots-from slot: "  # its second and its last begin so
 @pytest.mark.parametrize("behind", ["?", "?" + "y" * 50, "#y", "?y#" + "z" * 3000])
 def test_longest_tftp_url_with_something_behind_its_path(behind: str) -> None:
     """Of which the script holds one copy; it goes first when the URL is cut at its end."""
@@ -217,6 +216,7 @@ def test_readme_says_how_long_a_url_may_be() -> None:
     assert 0 <= limits[1] - number // 2 < 50
 
 
+LINE = b"\n# boots-from slot: "  # its second and its last begin so
 DAMAGED = {
     "no slot": TEMPLATE.replace(image.SLOT, b"\n" * image.SLOT_SIZE),
     "one slot too many": TEMPLATE + image.SLOT,
