@@ -230,7 +230,7 @@ def _bake(url: str) -> None:
         _warn(f"interrupted: {OUTPUT} is written")
 
 
-def _is_file(stream: TextIO | None) -> bool:
+def _is_file(stream: "TextIO | None") -> bool:
     """Return whether a stream goes to a file, and not to a terminal, a pipe or a device."""
     try:
         return stream is not None and stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
