@@ -20,10 +20,11 @@ class Request:
 
 @dataclass
 class BootServer:
-    """A running server: `files` maps a path to what is served there."""
+    """A running server: `files` maps a path to what is served there, `headers` to header fields that go with it."""
 
     port: int
     files: dict[str, bytes] = field(default_factory=dict)
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
 
 
@@ -36,7 +37,8 @@ def boot_server() -> Iterator[BootServer]:
 
         def do_GET(self) -> None:
             state.requests.append(Request(self.path, self.headers.get("User-Agent", ""), time.monotonic()))
-            content = state.files.get(self.path.partition("?")[0])
+            path = re.sub(r"^http://[^/]*", "", self.path).partition("?")[0]  # from a client that takes it for a proxy
+            content = state.files.get(path)
             if content is None:
                 self.send_error(404)
                 return
@@ -48,6 +50,8 @@ def boot_server() -> Iterator[BootServer]:
                 content = content[first : last + 1]
             else:
                 self.send_response(200)
+            for name, value in state.headers.get(path, {}).items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if self.command != "HEAD":

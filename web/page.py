@@ -5,10 +5,12 @@ import gzip
 import hashlib
 import html
 import json
+import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 
 import boots_from
-from boots_from import cli, image
+from boots_from import chain_url, cli, image
 from web import rules
 
 HERE = Path(__file__).resolve().parent
@@ -24,57 +26,78 @@ def make(template: bytes) -> bytes:
     Raises:
         TemplateError: the template is damaged.
     """
-    data = rules.export() | {
-        "template_sha256": hashlib.sha256(template).hexdigest(),
-        "slot_offset": image.slot_offset(template),
-    }
-    style, check, page = ((HERE / name).read_text() for name in ("style.css", "check.js", "page.js"))
-    # Nothing may be fetched, and nothing run but these two scripts (Content Security Policy, level 3).
+    data = json.dumps(rules.export() | {"slot_offset": image.slot_offset(template)}, indent=1).replace("<", "\\u003c")
+    scripts = {name: (HERE / f"{name}.js").read_text() for name in ("start", "check", "sha256", "typing", "page")}
+    scripts["rules"] = f'"use strict";\nconst data = {data};\n'
+    styles = {"style": (HERE / "style.css").read_text(), "without_scripts": "#blocked { display: none; }"}
+    # Nothing may be fetched, and nothing run but these scripts: one that is damaged does not run either (Content
+    # Security Policy, level 3).
     policy = [
         "default-src 'none'",
-        f"script-src {_source(check)} {_source(page)}",
-        f"style-src {_source(style)}",
+        f"script-src {' '.join(map(_source, scripts.values()))}",
+        f"style-src {' '.join(map(_source, styles.values()))}",
+        "img-src data:",  # the icon
         "form-action 'none'",
         "base-uri 'none'",
     ]
-    hashes = []
-    for line in image.enrolled_hashes(template):
-        path, sha256, what = line.split(maxsplit=2)
-        rows = "\n".join(image.mok_rows(sha256))
-        name = path.rsplit("/", 1)[1]
-        hashes.append(
-            f'<code>{path}</code> ({what}), which shows as <code class="hash" id="{name}">{rows}</code>'
-            f'<button type="button" class="plain copy" data-of="{name}">Copy {name}\'s hash</button>'
-        )
-    firmware = []
-    for line in image.firmware(template):
-        package, version, suite, _ = line.split()
-        firmware.append(f"{package} {version} (Debian {suite})")
-    for line in image.own_files(template):
-        file, sha256, source = line.split()
-        firmware.append(f"{file}, not Debian's, in place of {source}; SHA-256 {sha256}")
-    # mtime=0: the same bytes at every build.
+    stem, dot, suffix = cli.OUTPUT.partition(".")
+    # mtime=0: the same bytes at every build. In a comment, since WebKit takes 15 s for as much text.
     packed = base64.b64encode(gzip.compress(template, 9, mtime=0)).decode("ascii")
     return (
         (HERE / "page.html")
         .read_text()
         .format(
             csp="; ".join(policy),
-            style=style,
-            check=check,
-            page=page,
-            rules=json.dumps(data, indent=1).replace("<", "\\u003c"),
-            template=packed,
-            template_sha256=data["template_sha256"],
-            size=f"{len(template):,}",
+            icon=urllib.parse.quote((HERE / "icon.svg").read_text().strip()),
+            page_name=NAME,
+            steps=(HERE / "steps.html")
+            .read_text()
+            .format(output=cli.OUTPUT, stem=stem, suffix=dot + suffix, size=f"{len(template) / 1e6:.1f}"),
             output=cli.OUTPUT,
             script=image.SCRIPT,
             version=boots_from.__version__,
-            hashes="\n".join(hashes),
-            firmware="\n".join(f"<li>{html.escape(line)}</li>" for line in firmware),
+            hashes="\n".join(_hashes(template)),
+            schemes="\n".join(_schemes()),
+            packages="\n".join(f"<li>{html.escape(line)}</li>" for line in _packages(template)),
+            template_sha256=hashlib.sha256(template).hexdigest(),
+            template=packed,
+            **styles,
+            **scripts,
         )
         .encode()
     )
+
+
+def _hashes(template: bytes) -> Iterator[str]:
+    """Give what MokManager shows of each file to enroll, in its rows of 16 bytes."""
+    for line in image.enrolled_hashes(template):
+        path, sha256, what = line.split(maxsplit=2)
+        name = path.rsplit("/", 1)[1]
+        rows = "\n".join(image.mok_rows(sha256))
+        yield (
+            f'<dt><code>{path}</code>, {what}</dt>\n<dd><code class="rows" id="{name}">{rows}</code>'
+            f'<button type="button" class="copy" data-of="{name}">Copy the hash of {name}</button></dd>'
+        )
+
+
+def _schemes() -> Iterator[str]:
+    """Give a row for each scheme that iPXE boots from."""
+    for scheme in chain_url.SCHEMES:
+        if scheme.boot:
+            yield (
+                f'<tr><th scope="row">{scheme.transport}</th><td><code>{scheme.form}</code>'
+                f'<button type="button" class="example">{scheme.example}</button></td></tr>'
+            )
+
+
+def _packages(template: bytes) -> Iterator[str]:
+    """Give a line for each package in the image, and for each file that stands for one of a package's."""
+    for line in image.firmware(template):
+        package, version, suite, _ = line.split()
+        yield f"{package} {version} (Debian {suite})"
+    for line in image.own_files(template):
+        file, sha256, source = line.split()
+        yield f"{file}, not from Debian, in place of {source}; SHA-256 {sha256}"
 
 
 def _source(text: str) -> str:
