@@ -65,6 +65,7 @@ const hear = (text) => {
   if (element("heard").textContent !== text) element("heard").textContent = text;
 };
 
+const HINT = "Type the URL, or start from an example.";
 const PAUSE = 600; // ms without a key
 let pause = 0;
 
@@ -76,8 +77,8 @@ const check = (finished = true) => {
   const { parsed, ready, lines, warned, error, suggestion } = judge(url);
   const show = (complete) => {
     const said = parsed ? [ready, ...(complete ? lines : [])] : complete && url ? [error] : [];
-    element("verdict").textContent = said.join("\n");
-    element("verdict").className = parsed ? (complete && warned ? "warned" : "good") : "bad";
+    element("verdict").textContent = said.join("\n") || (url ? "" : HINT);
+    element("verdict").className = parsed ? (complete && warned ? "warned" : "good") : url ? "bad" : "quiet";
     field.toggleAttribute("aria-invalid", false);
     if (said.length && !parsed) field.setAttribute("aria-invalid", "true");
     element("take").hidden = !(complete && suggestion);

@@ -76,7 +76,7 @@ def _hashes(template: bytes) -> Iterator[str]:
         rows = "\n".join(image.mok_rows(sha256))
         yield (
             f'<dt><code>{path}</code>, {what}</dt>\n<dd><code class="rows" id="{name}">{rows}</code>'
-            f'<button type="button" class="copy" data-of="{name}">Copy the hash of {name}</button></dd>'
+            f'<button type="button" class="copy" data-of="{name}" aria-label="Copy the hash of {name}">Copy</button></dd>'
         )
 
 
