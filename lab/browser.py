@@ -10,9 +10,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from typing import Any, cast
 
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService, WebKitGTK, WebKitGTKOptions, WebKitGTKService
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService, WebKitGTKOptions, WebKitGTKService
 from selenium.webdriver.common.options import ArgOptions
 from selenium.webdriver.common.proxy import Proxy, ProxyType
+from selenium.webdriver.remote.client_config import ClientConfig
+from selenium.webdriver.remote.remote_connection import RemoteConnection
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -85,9 +87,7 @@ def _firefox(running: ExitStack, downloads: Path, url: str) -> WebDriver:
     running.callback(process.terminate)
     port = profile / "MarionetteActivePort"
     _wait(lambda: port.exists() and port.read_text(), process)
-    connection = Marionette(int(port.read_text()))
-    running.callback(connection.close)
-    browser = WebDriver(cast(Any, connection), options=_Capabilities())
+    browser = WebDriver(cast(Any, Marionette(int(port.read_text()))), options=_Capabilities())
     running.callback(browser.quit)
     return browser
 
@@ -117,7 +117,10 @@ def _webkit(running: ExitStack, downloads: Path, url: str) -> WebDriver:
         # It takes no name from elsewhere: it asks the server itself, as its proxy.
         options.proxy = Proxy({"proxyType": ProxyType.MANUAL, "httpProxy": f"127.0.0.1:{urlsplit(url).port}"})
     service = WebKitGTKService("/usr/bin/WebKitWebDriver", env=environment, log_output=_NULL)
-    browser = WebKitGTK(options, service)
+    service.start()
+    running.callback(service.stop)
+    # Not Selenium's WebKitGTK: it warns of its own way to connect.
+    browser = WebDriver(RemoteConnection(client_config=ClientConfig(service.service_url)), options=options)
     running.callback(browser.quit)
     browser.set_window_rect(0, 0, WIDTH, HEIGHT)
     return browser

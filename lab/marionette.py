@@ -13,7 +13,6 @@ from selenium.webdriver.remote.command import Command
 
 _COMMANDS = {
     Command.NEW_SESSION: "NewSession",
-    Command.QUIT: "DeleteSession",
     Command.GET: "Navigate",
     Command.REFRESH: "Refresh",
     Command.GET_CURRENT_URL: "GetCurrentURL",
@@ -54,24 +53,34 @@ class Marionette:
 
     def execute(self, command: str, params: dict[str, Any]) -> dict[str, Any]:
         """Run one of Selenium's commands; return what Selenium reads as its answer."""
+        if command == Command.QUIT:
+            self._quit()
+            return {"value": None}
         if command == Command.NEW_SESSION:
             params = params["capabilities"]["alwaysMatch"]
         elif command == Command.SCREENSHOT:
             params = {"full": False}
         elif command in (Command.W3C_EXECUTE_SCRIPT, Command.W3C_EXECUTE_SCRIPT_ASYNC):
             params = {**params, "newSandbox": False, "sandbox": None}
-        self._count += 1
-        message = json.dumps([0, self._count, f"WebDriver:{_COMMANDS[command]}", params])
-        self._socket.sendall(f"{len(message)}:{message}".encode())
-        _, _, error, result = self._read()
+        error, result = self._ask(f"WebDriver:{_COMMANDS[command]}", params)
         if error:
             return {"status": 500, "value": json.dumps({"value": error})}
         return result if isinstance(result, dict) and result.keys() == {"value"} else {"value": result}
 
-    def close(self) -> None:
-        """End the connection."""
-        self._stream.close()
-        self._socket.close()
+    def _quit(self) -> None:
+        """End Firefox and the connection, the first time."""
+        if not self._stream.closed:
+            self._ask("Marionette:Quit", {"flags": ["eForceQuit"]})
+            self._stream.close()
+            self._socket.close()
+
+    def _ask(self, name: str, params: dict[str, Any]) -> tuple[Any, Any]:
+        """Send a command; return its error and its result, one of which is None."""
+        self._count += 1
+        message = json.dumps([0, self._count, name, params])
+        self._socket.sendall(f"{len(message)}:{message}".encode())
+        _, _, error, result = self._read()
+        return error, result
 
     def _read(self) -> Any:
         length = b""

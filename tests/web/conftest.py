@@ -1,13 +1,14 @@
-"""Fixtures: the page, and a headless Chromium that has it open."""
+"""Fixtures: the page, and browsers that have it open."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from selenium.webdriver import Chrome
+from selenium.webdriver.remote.webdriver import WebDriver
 
 from boots_from import image
-from lab.browser import Open, session, wait_until_ready
+from lab.browser import CHROMIUM, KINDS, Open, session, wait_until_ready
 from web import page as web_page
 
 
@@ -35,14 +36,48 @@ def downloads(download_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def open_page(download_folder: Path) -> Iterator[Open]:
-    """Return a function that opens a URL in a browser of its own."""
+    """Return a function that opens a URL in a Chromium of its own."""
     with session(download_folder) as start:
         yield start
 
 
+# Any: what only Chromium's driver has is called too.
 @pytest.fixture(scope="session")
-def browser(open_page: Open, page: Path) -> Chrome:
-    """Return a browser with the page, ready."""
+def browser(open_page: Open, page: Path) -> Any:
+    """Return a Chromium with the page, ready."""
     opened = open_page(page.as_uri())
     wait_until_ready(opened)
     return opened
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return each kind of browser."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def open_in(kind: str, open_page: Open, download_folder: Path) -> Iterator[Open]:
+    """Return a function that opens a URL in a browser of each kind."""
+    if kind == CHROMIUM:
+        yield open_page
+        return
+    with session(download_folder, kind) as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def each(open_in: Open, page: Path) -> WebDriver:
+    """Return a browser of each kind with the page, ready."""
+    opened: WebDriver = open_in(page.as_uri())
+    wait_until_ready(opened)
+    return opened
+
+
+@pytest.fixture
+def fresh(each: WebDriver, page: Path) -> WebDriver:
+    """Return the same, with the page as it is when it is opened."""
+    each.get("about:blank")
+    each.get(page.as_uri())
+    wait_until_ready(each)
+    return each

@@ -1,0 +1,248 @@
+"""What the page says where it can't work, or not yet: each in Chromium, Firefox and WebKitGTK.
+
+Most are seen from the outside: in a frame of a page that works.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+
+import boots_from
+from lab.browser import CHROMIUM, HOST, Open, wait_until, wait_until_ready
+from lab.server import BootServer
+from tests.web.fields import notice, saved, text, type_url
+
+in_others = pytest.mark.thorough(but=(CHROMIUM,))
+
+LOADING = "Loading the image ..."
+OFF = (
+    "This page needs JavaScript, and JavaScript is off. Turn it on in your browser. If it is on there, the website that "
+    "shows this page turns it off: download this page, and open it from your disk."
+)
+BLOCKED = (
+    "The scripts of this page did not start. If you see it on a website, that website forbids scripts: download this "
+    "page, and open it from your disk. If you opened it from your disk, the file is damaged: download it again."
+)
+OLD = "This browser is too old for this page. Use Chrome or Edge 80, Firefox 113, Safari 16.4, or newer."
+DAMAGED = "This file is damaged or incomplete. Download it again."
+SANDBOX = (
+    "The frame that shows this page forbids downloads, so nothing can be saved here. Open the page in its own tab."
+)
+FRAME = (
+    "This page is shown inside another website, which may forbid downloads. If no file appears when you save, open the "
+    "page in its own tab."
+)
+
+
+def without_policy(content: bytes) -> bytes:
+    """Return the page without its own policy, so that a script may be put into it."""
+    content, count = re.subn(rb'<meta http-equiv="Content-Security-Policy"[^>]*>', b"", content)
+    assert count == 1
+    return content
+
+
+def old_browser(content: bytes) -> bytes:
+    """Return the page as it is in a browser that can't decompress."""
+    lacking = b"<head><script>delete window.DecompressionStream</script>"
+    return without_policy(content).replace(b"<head>", lacking, 1)
+
+
+def in_frame(
+    open_in: Open, server: BootServer, page: bytes, sandbox: str | None = None, policy: str | None = None
+) -> WebDriver:
+    """Return a browser with the page in a frame; wait until it has settled.
+
+    Args:
+        open_in: opens the browser.
+        server: serves the page and the one around it.
+        page: the page's content.
+        sandbox: the frame's attribute of that name.
+        policy: a Content-Security-Policy that the page is served with.
+    """
+    server.files |= {"/around.html": b"<!DOCTYPE html><title>around</title>", "/page.html": page}
+    server.headers["/page.html"] = {"Content-Security-Policy": policy} if policy else {}
+    opened: WebDriver = open_in(f"http://{HOST}:{server.port}/around.html")
+    opened.execute_script(
+        """
+        const frame = document.createElement("iframe");
+        if (arguments[0] !== null) frame.setAttribute("sandbox", arguments[0]);
+        frame.addEventListener("load", () => { window.loaded = true; });
+        frame.src = "page.html";
+        frame.width = frame.height = 800;
+        document.body.append(frame);
+        """,
+        sandbox,
+    )
+    wait_until(opened, "return window.loaded")
+    return opened
+
+
+# Of an element in the frame's page, from outside.
+INSIDE = "frames[0].document"
+SCRIPTS = "allow-same-origin allow-scripts"
+
+
+@in_others
+@pytest.mark.parametrize(
+    ("sandbox", "policy", "make", "said"),
+    [
+        pytest.param("allow-same-origin", None, bytes, OFF, id="no-scripts"),
+        pytest.param(None, "script-src 'none'", bytes, BLOCKED, id="scripts-forbidden"),
+        pytest.param(None, "default-src 'self'", bytes, BLOCKED, id="only-its-own-files"),
+        pytest.param(None, None, old_browser, OLD, id="old-browser"),
+        pytest.param(SCRIPTS, None, bytes, SANDBOX, id="no-downloads"),
+        pytest.param(f"{SCRIPTS} allow-downloads", None, bytes, "", id="downloads"),
+        pytest.param(None, None, bytes, "", id="plain-frame"),
+    ],
+)
+def test_host_or_browser_forbids(
+    open_in: Open,
+    page: Path,
+    boot_server: BootServer,
+    sandbox: str | None,
+    policy: str | None,
+    make: Callable[[bytes], bytes],
+    said: str,
+) -> None:
+    opened = in_frame(open_in, boot_server, make(page.read_bytes()), sandbox, policy)
+    script = f"{notice(INSIDE)} === {said!r}".replace("return ", "return ", 1)
+    wait_until(opened, script)
+    assert opened.execute_script(f"return {INSIDE}.getElementById('bake').disabled") == bool(said)
+    opened.quit()
+
+
+@in_others
+def test_frame_of_another_site_may_forbid_downloads(open_in: Open, page: Path, boot_server: BootServer) -> None:
+    """The page can't see whether it does: it says so, and lets one try."""
+    opened = in_frame(open_in, boot_server, page.read_bytes(), "allow-scripts")
+    opened.switch_to.frame(0)
+    wait_until_ready(opened)
+    assert opened.execute_script(notice()) == FRAME
+    type_url(opened, "http://h/boot")
+    assert text(opened, "verdict") == "Ready: the machine will load http://h/boot over HTTP."
+    opened.find_element(By.ID, "bake").click()
+    wait_until(opened, "return document.getElementById('sha256').textContent.length === 64")
+    assert opened.execute_script("return document.getElementById('saved').checkVisibility()")
+    opened.quit()
+
+
+@in_others
+def test_frame_that_allows_downloads_saves(
+    open_in: Open, page: Path, boot_server: BootServer, downloads: Path, kind: str
+) -> None:
+    """Also where the sandbox forbids forms."""
+    opened = in_frame(open_in, boot_server, page.read_bytes(), f"{SCRIPTS} allow-downloads")
+    opened.switch_to.frame(0)
+    wait_until_ready(opened)
+    type_url(opened, "http://h/boot")
+    opened.find_element(By.ID, "bake").click()
+    assert saved(downloads) == boots_from.bake("http://h/boot")
+    opened.quit()
+
+
+def test_javascript_switched_off(browser: Any, page: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get("about:blank")
+        browser.get(page.as_uri())
+        assert " ".join(browser.find_element(By.ID, "notices").text.split()) == OFF
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+        browser.get(page.as_uri())
+        wait_until_ready(browser)
+
+
+def changed(content: bytes, at: int) -> bytes:
+    other = b"A" if content[at : at + 1] != b"A" else b"B"
+    return content[:at] + other + content[at + 1 :]
+
+
+def truncated_scripts(content: bytes) -> bytes:
+    return content[: content.index(b"const BakeRules")]
+
+
+DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "a-byte": (lambda content: changed(content, len(content) // 2), DAMAGED),
+    "its-second-half": (lambda content: content[: len(content) // 2], DAMAGED),
+    "its-end": (lambda content: content[:-5000], DAMAGED),
+    "its-scripts": (truncated_scripts, DAMAGED),
+    "a-byte-of-the-rules": (lambda content: changed(content, content.index(b"/EFI/BOOT/", content.index(b"#!ipxe"))), DAMAGED),
+    "a-byte-of-its-first-script": (lambda content: changed(content, content.index(b"Runs before all else")), BLOCKED),
+}  # fmt: skip
+
+
+@in_others
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_file(each: WebDriver, page: Path, tmp_path: Path, damage: str) -> None:
+    """Bakes nothing."""
+    damaging, said = DAMAGES[damage]
+    file = tmp_path / "damaged.html"
+    file.write_bytes(damaging(page.read_bytes()))
+    each.get("about:blank")
+    each.get(file.as_uri())
+    wait_until(each, f"{notice()} === {said!r}")
+    assert not each.find_element(By.ID, "bake").is_enabled()
+
+
+@contextmanager
+def slow_server(content: bytes, go_on: threading.Event) -> Iterator[int]:
+    """Serve the page at every path but "/", its second half when it is told to go on; give the port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            around = re.sub("^http://[^/]*", "", self.path) == "/"
+            body = b"<!DOCTYPE html><title>around</title>" if around else content
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2])
+            if not around:
+                go_on.wait(60)
+            self.wfile.write(body[len(body) // 2 :])
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            go_on.set()
+            server.shutdown()
+            thread.join()
+
+
+@in_others
+def test_loading_is_said_and_the_field_works(open_in: Open, page: Path) -> None:
+    """A URL can be typed before the image is there."""
+    go_on = threading.Event()
+    with slow_server(page.read_bytes(), go_on) as port:
+        opened = open_in(f"http://{HOST}:{port}/")
+        opened.execute_script(
+            "document.body.append(Object.assign(document.createElement('iframe'), {src: 'page.html', width: 800}))"
+        )
+        wait_until(opened, f"return frames[0].document.getElementById('heard') !== null && ({notice(INSIDE)[7:]}) === {LOADING!r}")
+        opened.execute_script(
+            f"const field = {INSIDE}.getElementById('url'); field.value = 'http://h/boot';"
+            "field.dispatchEvent(new InputEvent('input'))"
+        )
+        assert opened.execute_script(f"return {INSIDE}.getElementById('verdict').textContent").startswith("Ready: ")
+        assert opened.execute_script(f"return {INSIDE}.getElementById('bake').disabled")
+        time.sleep(0.5)
+        assert opened.execute_script(notice(INSIDE)) == LOADING
+        go_on.set()
+        wait_until(opened, f"return !{INSIDE}.getElementById('bake').disabled")
+        assert opened.execute_script(notice(INSIDE)) == ""
+        opened.quit()
