@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService, WebKitGTKOptions, WebKitGTKService
 from selenium.webdriver.common.options import ArgOptions

@@ -54,7 +54,8 @@ class Marionette:
     def execute(self, command: str, params: dict[str, Any]) -> dict[str, Any]:
         """Run one of Selenium's commands; return what Selenium reads as its answer."""
         if command == Command.QUIT:
-            self._quit()
+            if not self._stream.closed:  # it may be asked twice
+                self._ask("Marionette:Quit", {"flags": ["eForceQuit"]})
             return {"value": None}
         if command == Command.NEW_SESSION:
             params = params["capabilities"]["alwaysMatch"]
@@ -67,12 +68,10 @@ class Marionette:
             return {"status": 500, "value": json.dumps({"value": error})}
         return result if isinstance(result, dict) and result.keys() == {"value"} else {"value": result}
 
-    def _quit(self) -> None:
-        """End Firefox and the connection, the first time."""
-        if not self._stream.closed:
-            self._ask("Marionette:Quit", {"flags": ["eForceQuit"]})
-            self._stream.close()
-            self._socket.close()
+    def close(self) -> None:
+        """End the connection."""
+        self._stream.close()
+        self._socket.close()
 
     def _ask(self, name: str, params: dict[str, Any]) -> tuple[Any, Any]:
         """Send a command; return its error and its result, one of which is None."""

@@ -1,6 +1,5 @@
 "use strict";
 // The page: what stands in the field is checked as it is typed; Enter or the button saves the image.
-pageStarted = true;
 
 const rules = BakeRules(data);
 const canBecomeRight = Typing(rules, data);
@@ -238,6 +237,7 @@ element("bake").disabled = true;
 choose();
 check();
 enterFromFragment();
+pageStarted = true; // with all that it takes
 
 addEventListener("DOMContentLoaded", async () => {
   try {

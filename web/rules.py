@@ -11,8 +11,8 @@ _OF_URLS = (
 )  # fmt: skip
 
 
-# What the command says of the shell is not true of a page.
-_REPLACED = {messages.NOTHING_AFTER: messages.NOTHING_AFTER._replace(remedy="write a value, or a setting such as {right}")}
+# A page has no shell, which may have taken a setting.
+NOTHING_AFTER = messages.NOTHING_AFTER._replace(remedy="write a value, or a setting such as {right}")
 
 
 def export() -> dict[str, Any]:
@@ -30,8 +30,8 @@ def export() -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """Return a row with its names, which JSON would leave out."""
-    if isinstance(value, messages.Message):
-        value = _REPLACED.get(value, value)
+    if value == messages.NOTHING_AFTER:
+        value = NOTHING_AFTER
     if hasattr(value, "_asdict"):
         return {name: _plain(part) for name, part in value._asdict().items()}
     return [_plain(part) for part in value] if isinstance(value, tuple) else value

@@ -4,28 +4,34 @@
 const Typing = (rules, data) => {
   // What may follow, of whatever length: the rest of a host, a port, an address, a setting, a password, a path.
   const ENDS = ["x", "/x", "x/x", "1", "1/x", ".1/x", ".1.1/x", ".1.1.1/x", "1.1/x", "1.1.1/x", "1.1.1.1/x", "@x/x", "{filename}"];
-  const IN_ADDRESS = [":1]/x", "::1]/x", "]/x", "1]/x", ".1]/x", ".1.1]/x", ".1.1.1]/x", "1.1]/x", "1.1.1]/x", "x]/x"];
+  const IN_ADDRESS = ["", "2", ":2", "::2", "x", ".1", ".1.1", ".1.1.1", "1.1", "1.1.1"];
   const IN_SETTING = ["}", "}}", "x}", "x}}"];
   const bootable = data.schemes.filter((scheme) => scheme.boot);
   const starts = bootable.map((scheme) => `${scheme.name}:${scheme.fields.length ? "" : "//"}`);
 
-  const isRight = (text) => {
+  // Return how much is wrong: 0 nothing, 1 what is warned of, 2 all.
+  const fault = (text) => {
     try {
-      return rules.parse(text).warnings.length === 0;
+      return Math.min(rules.parse(text).warnings.length, 1);
     } catch {
-      return false;
+      return 2;
     }
   };
 
-  // Return whether something may be typed behind `text` so that it is right and without a warning.
+  // Return whether something may be typed behind `text` so that less is wrong.
   return (text) => {
+    const now = fault(text);
+    if (now === 0) return true;
     if (starts.some((start) => start.startsWith(text.toLowerCase()))) return true;
     const disk = bootable.find((scheme) => scheme.fields.length && text.toLowerCase().startsWith(`${scheme.name}:`));
     const tails = disk ? Array.from(disk.example, (_, at) => disk.example.slice(at)) : ENDS;
-    const ends = ["", ...tails, ...(text.includes("[") ? IN_ADDRESS : [])];
-    const open = text.lastIndexOf("${");
-    const inSetting = open >= 0 && text.indexOf("}", open) < 0;
+    const inAddress = text.lastIndexOf("[") > text.lastIndexOf("]");
+    const behind = disk ? tails.filter((tail) => tail.startsWith(":")) : ["/x"];
+    const closing = inAddress ? IN_ADDRESS.flatMap((end) => behind.map((tail) => `${end}]${tail}`)) : [];
+    const ends = ["", ...tails, ...closing];
+    const whole = /\$\{[^{}]*\}/g;
+    const inSetting = text.replace(whole, "").replace(whole, "").includes("${"); // of nested ones, too
     const closed = inSetting || text.endsWith("$") ? IN_SETTING.map((end) => (text.endsWith("$") ? `{x${end}` : end)) : [""];
-    return closed.some((first) => ends.some((end) => isRight(text + first + end)));
+    return closed.some((first) => ends.some((end) => fault(text + first + end) < now));
   };
 };

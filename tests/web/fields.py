@@ -7,6 +7,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 
 from boots_from import image
+from lab.browser import HOST, Open, wait_until
+from lab.server import BootServer
 
 
 def type_url(browser: WebDriver, url: str, end: str = "") -> None:
@@ -46,3 +48,33 @@ def saved(downloads: Path, name: str = "boots-from.iso") -> bytes:
         assert time.monotonic() < end, [found.name for found in downloads.iterdir()]
         time.sleep(0.05)
     return file.read_bytes()
+
+
+def in_frame(
+    open_in: Open, server: BootServer, page: bytes, sandbox: str | None = None, policy: str | None = None
+) -> WebDriver:
+    """Return a browser with the page in a frame; wait until it has settled.
+
+    Args:
+        open_in: opens the browser.
+        server: serves the page and the one around it.
+        page: the page's content.
+        sandbox: the frame's attribute of that name.
+        policy: a Content-Security-Policy that the page is served with.
+    """
+    server.files |= {"/around.html": b"<!DOCTYPE html><title>around</title>", "/page.html": page}
+    server.headers["/page.html"] = {"Content-Security-Policy": policy} if policy else {}
+    opened: WebDriver = open_in(f"http://{HOST}:{server.port}/around.html")
+    opened.execute_script(
+        """
+        const frame = document.createElement("iframe");
+        if (arguments[0] !== null) frame.setAttribute("sandbox", arguments[0]);
+        frame.addEventListener("load", () => { window.loaded = true; });
+        frame.src = "page.html";
+        frame.width = frame.height = 800;
+        document.body.append(frame);
+        """,
+        sandbox,
+    )
+    wait_until(opened, "return window.loaded")
+    return opened

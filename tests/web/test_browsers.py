@@ -180,7 +180,16 @@ def test_steps_are_those_of_the_situation(fresh: WebDriver, downloads: Path) -> 
     saved(downloads)
 
 
-COMMANDS = ("sha256", "check-windows", "find-macos", "unmount-macos", "write-macos", "find-linux", "write-linux", "run-vm")
+COMMANDS = (
+    "sha256",
+    "check-windows",
+    "find-macos",
+    "unmount-macos",
+    "write-macos",
+    "find-linux",
+    "write-linux",
+    "run-vm",
+)
 ENROLLED = ("grubx64.efi", "grubaa64.efi", "newer-ipxe-x86_64.efi", "newer-ipxe-arm64.efi")
 
 

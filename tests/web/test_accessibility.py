@@ -1,0 +1,305 @@
+"""The page for every person: keyboard, screen reader, small screens, fingers, paper."""
+
+import base64
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from selenium.webdriver import Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.print_page_options import PrintOptions
+from selenium.webdriver.remote.webdriver import WebDriver
+
+import boots_from
+from boots_from import chain_url
+from lab import npm
+from lab.browser import CHROMIUM, WEBKIT, Open, wait_until, wait_until_ready
+from lab.server import BootServer
+from tests.unit.urls import ACCEPTED
+from tests.web.fields import in_frame, leave_field, text, type_url
+from tests.web.test_browsers import ENROLLED, SITUATIONS, UNFINISHED, URL, WRONG
+
+NARROW, WIDE = 360, 1280
+OPEN_ALL = "document.querySelectorAll('details').forEach((details) => { details.open = true; })"
+
+
+def save(browser: WebDriver) -> None:
+    type_url(browser, URL, Keys.ENTER)
+    digest = sha256(boots_from.bake(URL)).hexdigest()
+    wait_until(browser, f"return document.getElementById('sha256').textContent === '{digest}'")
+
+
+def left(url: str) -> Callable[[Any], None]:
+    """Return what types a URL and leaves the field."""
+
+    def act(browser: WebDriver) -> None:
+        type_url(browser, url)
+        leave_field(browser)
+
+    return act
+
+
+def chosen(*choices: str) -> Callable[[Any], None]:
+    """Return what saves, and chooses where to use the image."""
+
+    def act(browser: WebDriver) -> None:
+        save(browser)
+        for choice in choices:
+            browser.find_element(By.ID, choice).click()
+
+    return act
+
+
+def noticed(name: str) -> Callable[[Any], None]:
+    """Return what shows a notice, as the page does where it can't work."""
+    return lambda browser: browser.execute_script("showNotice(arguments[0])", name)
+
+
+STATES: dict[str, Callable[[Any], None]] = {
+    "opened": lambda _: None,
+    "unfinished": left(UNFINISHED),
+    "wrong": left(WRONG),
+    "warned": left("http://h/?mac="),
+    "secret": left("http://user:password@h/x"),
+    "unfolded": lambda browser: (left(URL)(browser), browser.execute_script(OPEN_ALL))[0],
+    **{f"saved-{name}": chosen(name, *kinds[:1]) for name, kinds in SITUATIONS.items()},
+    **{f"saved-bmc-{kind}": chosen("bmc", kind) for kind in SITUATIONS["bmc"]},
+    **{f"notice-{name}": noticed(name) for name in ("loading", "blocked", "old", "damaged", "sandbox", "frame")},
+}
+
+
+@contextmanager
+def screen(browser: Any, width: int, scheme: str = "light", media: str = "screen") -> Iterator[None]:
+    """Have a screen so many pixels wide, light or dark, or paper."""
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+def reopened(browser: Any, page: Path) -> Any:
+    browser.get("about:blank")
+    browser.get(page.as_uri())
+    wait_until_ready(browser)
+    return browser
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """Return axe-core, a script."""
+    return (npm.modules("axe") / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_axe_finds_no_violation_in_any_state(browser: Any, page: Path, axe: str, width: int, scheme: str) -> None:
+    """WCAG 2.2, levels A and AA, and what axe calls best practice."""
+    found = {}
+    with screen(browser, width, scheme):
+        for name, act in STATES.items():
+            act(reopened(browser, page))
+            browser.execute_script(axe)
+            result = browser.execute_async_script(
+                "const done = arguments[0]; axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',"
+                "'best-practice']}).then((result) => done([result.passes.length, result.violations.map((rule) =>"
+                "[rule.id, ...rule.nodes.map((node) => node.target + ': ' + node.failureSummary)])]))"
+            )
+            assert result[0] > 10
+            if result[1]:
+                found[name] = result[1]
+    assert found == {}
+
+
+@pytest.mark.thorough
+def test_axe_sees_what_is_wrong(browser: Any, page: Path, axe: str) -> None:
+    """Such as too little contrast."""
+    reopened(browser, page).execute_script("document.querySelector('header p').style.color = '#ccc'")
+    browser.execute_script(axe)
+    found = browser.execute_async_script("axe.run().then(({violations}) => arguments[0](violations.map(({id}) => id)))")
+    assert found == ["color-contrast"]
+    reopened(browser, page)
+
+
+@pytest.mark.parametrize("state", [name for name in STATES if not name.startswith("notice")])
+def test_fingers_hit_what_they_touch(browser: Any, page: Path, state: str) -> None:
+    """On a phone all that can be touched is 44 pixels high."""
+    with screen(browser, NARROW):
+        STATES[state](reopened(browser, page))
+        small = browser.execute_script(
+            "return Array.from(document.querySelectorAll('button, summary, label:has(input), input[type=text]'))"
+            ".filter((target) => target.checkVisibility() && target.getBoundingClientRect().height < 44)"
+            ".map((target) => target.textContent)"
+        )
+        assert small == []
+
+
+@pytest.mark.parametrize("width", [NARROW, 768, WIDE, 1920])
+def test_fits_every_width(browser: Any, page: Path, width: int) -> None:
+    """And nothing jumps while one types."""
+    over = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    below = "return document.querySelector('.examples').getBoundingClientRect().top"
+    with screen(browser, width):
+        chosen("linux")(reopened(browser, page))
+        browser.execute_script(OPEN_ALL)
+        assert browser.execute_script(over) <= 0
+        type_url(browser, "https://boot.example.com/" + "long/" * 30)
+        assert browser.execute_script(over) <= 0
+        reopened(browser, page)
+        top = browser.execute_script(below)
+        for url in ("http://h/", "http://", "http://h:0/"):
+            left(url)(browser)
+            assert width == NARROW or browser.execute_script(below) == top
+
+
+@pytest.mark.thorough(but=(CHROMIUM,))
+def test_hash_has_rows_of_16_bytes_on_a_phone(open_in: Open, page: Path, boot_server: BootServer) -> None:
+    """As MokManager shows it. The phone is a frame, since no window of Firefox is as narrow."""
+    opened = in_frame(open_in, boot_server, page.read_bytes())
+    opened.execute_script("document.querySelector('iframe').width = arguments[0]", NARROW)
+    opened.switch_to.frame(0)
+    wait_until_ready(opened)
+    check_rows(opened)
+    opened.quit()
+
+
+def check_rows(browser: WebDriver) -> None:
+    browser.execute_script(OPEN_ALL)
+    for name in ENROLLED:
+        rows, wide, room, lines = browser.execute_script(
+            "const code = document.getElementById(arguments[0]); const range = document.createRange();"
+            "range.selectNodeContents(code);"
+            "const lines = Array.from(range.getClientRects()).filter((line) => line.width > 0);"
+            "return [code.textContent, Math.max(...lines.map((line) => line.right)), innerWidth,"
+            "new Set(lines.map((line) => Math.round(line.top))).size]",
+            name,
+        )
+        assert re.fullmatch(r"[0-9A-F ]{47}\n[0-9A-F ]{47}", rows)
+        assert wide <= room
+        assert lines == 2
+
+
+def test_keyboard_reaches_all_in_order(browser: Any, page: Path) -> None:
+    """All has a name, and headings go down by one."""
+    chosen("linux")(reopened(browser, page))
+    browser.execute_script(OPEN_ALL)
+    browser.find_element(By.ID, "url").click()
+    reached = []
+    for _ in range(30):
+        active = browser.switch_to.active_element
+        reached.append((active.aria_role, active.accessible_name))
+        active.send_keys(Keys.TAB)
+    names = [name for _, name in reached]
+    assert names[:2] == ["URL to boot from", "Save boots-from.iso"]
+    assert names[2:5] == [
+        "http://boot.example.com/boot",
+        "https://boot.example.com/boot?mac=${net0/mac}",
+        "tftp://boot.example.com/boot.ipxe",
+    ]
+    assert names[5:10] == [
+        "Copy the SHA-256",
+        "Linux",
+        "Copy the command that lists disks",
+        "Copy the command that writes",
+        "Copy a link to this page with this URL",
+    ]
+    assert names[10:15] == ["Secure Boot: hashes to compare", *(f"Copy the hash of {name}" for name in ENROLLED)]
+    assert names[15:18] == ["The iPXE script in the image", "The script", "Copy the script"]
+    assert names[18:26] == ["Which URLs iPXE boots from", *(row.example for row in chain_url.SCHEMES if row.boot)]
+    assert names[26] == "What else is in the image"
+    levels = [int(heading.tag_name[1]) for heading in browser.find_elements(By.CSS_SELECTOR, "h1, h2, h3")]
+    assert levels[0] == 1
+    assert set(levels[1:]) == {2}
+
+
+@pytest.mark.parametrize("by", ["click", "keyboard"])
+def test_did_you_mean_is_a_button_that_takes_it(browser: Any, page: Path, by: str) -> None:
+    field, take = reopened(browser, page).find_element(By.ID, "url"), browser.find_element(By.ID, "take")
+    type_url(browser, "htpp://user:hunter2@h/x")
+    wait_until(browser, "return document.getElementById('take').checkVisibility()")
+    assert take.text == "Use http://h/x"
+    if by == "click":
+        take.click()
+    else:
+        field.send_keys(Keys.TAB)
+        assert browser.switch_to.active_element == browser.find_element(By.ID, "bake")
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+        assert browser.switch_to.active_element == take
+        take.send_keys(Keys.ENTER)
+    assert field.get_property("value") == "http://user:hunter2@h/x"
+    assert browser.switch_to.active_element == field
+    assert not take.is_displayed()
+    assert text(browser, "verdict").startswith("Ready: the machine will load http://h/x over HTTP.")
+    type_url(browser, "http://h:0/")
+    leave_field(browser)
+    assert not take.is_displayed()
+
+
+def pages(paper: bytes) -> int:
+    """Return how many pages a PDF has; its objects may be packed."""
+    packed = re.findall(rb"stream\r?\n(.*?)endstream", paper, re.DOTALL)
+    unpacked = [zlib.decompressobj().decompress(part) for part in packed if part[:1] == b"x"]
+    return len(re.findall(rb"/Type\s*/Page\b", b"\n".join([paper, *unpacked])))
+
+
+@pytest.mark.thorough(but=(CHROMIUM,))
+def test_paper_has_what_one_needs_there(fresh: Any, downloads: Path, kind: str) -> None:
+    """Two pages with the hashes; it were seven, with the buttons."""
+    if kind == WEBKIT:
+        return  # its driver can't print
+    chosen("linux")(fresh)
+    fresh.execute_script("document.querySelector('details').open = true")
+    paper = base64.b64decode(fresh.print_page(PrintOptions()))
+    assert 1 <= pages(paper) <= 2
+    if kind == CHROMIUM:
+        with screen(fresh, WIDE, media="print"):
+            shown = "return Array.from(document.querySelectorAll(arguments[0])).filter((one) => one.checkVisibility()).length"
+            assert fresh.execute_script(shown, "button, input, #notices, #copied") == 0
+            assert fresh.execute_script(shown, "#saved, #sha256, #write-linux, .saved-url, .rows") == 4 + len(ENROLLED)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(url=ACCEPTED)
+def test_nothing_is_wrong_before_a_url_is_whole(browser: Any, url: str) -> None:
+    """Each beginning of a URL that iPXE boots from can become right, and the page knows."""
+    early = browser.execute_script(
+        """
+        const [url] = arguments;
+        return Array.from(url, (_, end) => url.slice(0, end + 1)).filter((start) => {
+          if (canBecomeRight(start)) return false;
+          try { rules.parse(start); return false; } catch { return true; }
+        });
+        """,
+        url,
+    )
+    assert early == []
+
+
+WRITTEN = [row.example for row in chain_url.SCHEMES if row.boot] + [
+    "http://user:pass:word@boot.example.com/x", "http://[2001:db8::1]:8080/boot", "http://[::ffff:192.0.2.1]/x",
+    "http://192.0.2.1/x", "http://h/${net${i}/mac}", "${filename}", "${net0/root-path}", "http://${next-server}/x",
+    "iscsi:[2001:db8::1]::3260:1-0-0-0:iqn.2004-01.example:disk", "http://[fe80::1%net0]/x", "nfs://h/a/b%20c",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", WRITTEN)
+def test_nothing_is_wrong_before_it_is_whole(browser: Any, url: str) -> None:
+    test_nothing_is_wrong_before_a_url_is_whole.hypothesis.inner_test(browser, url)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "url", ["htp", "h t", "http:/x", "http://h:0/", "http://h</", "ftp:", "aoe:x", "C:\\", "http://1.2.3.256/"]
+)
+def test_what_stays_wrong_is_known(browser: Any, url: str) -> None:
+    assert not browser.execute_script("return canBecomeRight(arguments[0])", url)
