@@ -64,7 +64,7 @@ def _chromium(running: ExitStack, downloads: Path, url: str) -> WebDriver:
 
 def _firefox(running: ExitStack, downloads: Path, url: str) -> WebDriver:
     profile = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="firefox-", ignore_cleanup_errors=True)))
-    preferences = {
+    preferences: dict[str, str | int | bool] = {
         "browser.download.dir": str(downloads),
         "browser.download.folderList": 2,  # the directory above
         "browser.download.alwaysOpenPanel": False,

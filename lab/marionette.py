@@ -1,4 +1,4 @@
-"""Selenium's commands for Firefox by Marionette, Firefox's own remote protocol: what geckodriver does, which Debian lacks.
+"""Selenium commands for Firefox over Marionette, its own remote protocol. Debian has no geckodriver, which does this.
 
 Not handled: commands that the tests don't send. Source: https://firefox-source-docs.mozilla.org/testing/marionette/
 (a message is its length in bytes, ":" and a JSON array), and the W3C's WebDriver, whose names the commands bear.

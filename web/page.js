@@ -236,6 +236,7 @@ addEventListener("hashchange", enterFromFragment);
 element("bake").disabled = true;
 choose();
 check();
+if (window === parent) field.focus();
 enterFromFragment();
 pageStarted = true; // with all that it takes
 

@@ -74,9 +74,10 @@ def _hashes(template: bytes) -> Iterator[str]:
         path, sha256, what = line.split(maxsplit=2)
         name = path.rsplit("/", 1)[1]
         rows = "\n".join(image.mok_rows(sha256))
+        label = f"Copy the hash of {name}"
         yield (
             f'<dt><code>{path}</code>, {what}</dt>\n<dd><code class="rows" id="{name}">{rows}</code>'
-            f'<button type="button" class="copy" data-of="{name}" aria-label="Copy the hash of {name}">Copy</button></dd>'
+            f'<button type="button" class="copy" data-of="{name}" aria-label="{label}">Copy</button></dd>'
         )
 
 

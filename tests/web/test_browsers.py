@@ -155,8 +155,12 @@ def test_examples_fill_the_field(fresh: WebDriver) -> None:
 
 
 SITUATIONS = {
-    "bmc": ("idrac", "ilo", "supermicro", "pikvm", "jetkvm", "other"), "windows": (), "macos": (), "linux": (), "vm": (),
-}  # fmt: skip
+    "bmc": ("idrac", "ilo", "supermicro", "pikvm", "jetkvm", "other"),
+    "windows": (),
+    "macos": (),
+    "linux": (),
+    "vm": (),
+}
 
 
 @in_others
@@ -166,7 +170,8 @@ def test_steps_are_those_of_the_situation(fresh: WebDriver, downloads: Path) -> 
     assert not shown(fresh, "saved")
     fresh.find_element(By.ID, "bake").click()
     wait_until(fresh, "return document.getElementById('saved').checkVisibility()")
-    lists = "return Array.from(document.querySelectorAll('#saved ol'), (list) => list.checkVisibility() && list.dataset.for)"
+    found = "Array.from(document.querySelectorAll('#saved ol'))"
+    lists = f"return {found}.map((list) => list.checkVisibility() && list.dataset.for)"
     assert not any(fresh.execute_script(lists))
     for situation, kinds in SITUATIONS.items():
         fresh.find_element(By.ID, situation).click()
