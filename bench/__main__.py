@@ -12,11 +12,12 @@ from pathlib import Path
 
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
 
 import boots_from
 from boots_from import chain_url, image
 from documents import matrix
-from lab import browser, machine
+from lab import browser, machine, watch
 from lab.firmware import BIOS, UEFI, Firmware
 from lab.media import AHCI_CD
 from lab.server import boot_server
@@ -154,21 +155,52 @@ def bytes_read(bake: Callable[[str], bytes], work: Path) -> int:
             return running.bytes_read()
 
 
-def in_browser(work: Path) -> tuple[float, list[float]]:
-    """Return the milliseconds until the page is ready, opened from disk, and those of bakes in it."""
+def ready(opened: WebDriver, address: str) -> float:
+    """Return the milliseconds until the page takes URLs."""
+    opened.get("about:blank")
+    opened.get(address)
+    browser.wait_until_ready(opened)
+    return float(opened.execute_script("return performance.getEntriesByName('ready')[0].startTime"))
+
+
+def in_browser(kind: str, work: Path) -> bool:
+    """Measure the page in a browser; return whether it meets its targets."""
+    met = []
     file = work / page.NAME
     file.write_bytes(page.make(image.read_template()))
-    with browser.session(work) as start:
-        opened = start(file.as_uri())
-        browser.wait_until_ready(opened)
-        ready = opened.execute_script("return performance.getEntriesByName('ready')[0].startTime")
+    with browser.session(work, kind) as start, boot_server() as server:
+        server.files[f"/{page.NAME}"] = file.read_bytes()
+        # Plain http, where the page computes the SHA-256 itself.
+        address = f"http://{browser.HOST}:{server.port}/{page.NAME}"
+        opened = start(address)
+        for where, url in (("from disk", file.as_uri()), ("over plain http", address)):
+            times = row(f"{kind}: page ready, {where}", [ready(opened, url) for _ in range(5)])
+            met.append(verdict("under 1.5 s", times < 1500))
+        opened.execute_script(watch.HEARD + watch.GAPS)
+        field = opened.find_element(By.ID, "url")
+        for key in "http://h/boot":
+            field.send_keys(key)
+            time.sleep(0.1)
+        time.sleep(1)
+        updates = opened.execute_script("return heard")
+        met.append(verdict(f"one update for a screen reader while 13 keys are typed ({updates})", len(updates) == 1))
+        field.send_keys(Keys.ENTER)
+        browser.wait_until(opened, "return performance.getEntriesByName('bake').length")
+        gaps, (bake,) = opened.execute_script(
+            "return [gaps, performance.getEntriesByName('bake').map((entry) => entry.duration)]"
+        )
+        row(f"{kind}: bake, and SHA-256 in script", [bake])
+        met.append(verdict(f"no task over 50 ms, from typing to the SHA-256 ({max(gaps):.0f} ms)", max(gaps) <= 50))
+        ready(opened, file.as_uri())
         field = opened.find_element(By.ID, "url")
         for number in range(10):
             field.clear()
             field.send_keys(URL + Keys.ENTER)
             browser.wait_until(opened, f"return performance.getEntriesByName('bake').length > {number}")
         script = "return performance.getEntriesByName('bake').map((entry) => entry.duration)"
-        return ready, opened.execute_script(script)
+        bakes = row(f"{kind}: bake, and SHA-256 by the browser", opened.execute_script(script))
+        met.append(verdict("under 300 ms", bakes < 300))
+    return all(met)
 
 
 def main() -> int:
@@ -213,10 +245,7 @@ def main() -> int:
         )
         print(f"  the whole command, with Python's start and an fsync, is {by_hand / whole:.1f} times faster")
 
-        ready, bakes = in_browser(work)
-        met.append(verdict(f"page ready in under 1 s, from disk ({ready:.0f} ms)", ready < 1000))
-        in_page = row("bake and SHA-256 in headless Chromium", bakes)
-        met.append(verdict(f"under 300 ms ({in_page:.0f} ms)", in_page < 300))
+        met += [in_browser(kind, work) for kind in browser.KINDS]
 
         print()
         row("bios: power on to first request", [boots(BIOS, boots_from.bake, work) for _ in range(5)], "s")

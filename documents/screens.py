@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import trustme
+from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 
 import boots_from
@@ -125,10 +126,12 @@ def take_page() -> None:
         file.write_bytes(page.make(image.read_template()))
         opened = start(file.as_uri())
         opened.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride", {"width": 900, "height": 720, "deviceScaleFactor": 1, "mobile": False}
+            "Emulation.setDeviceMetricsOverride",
+            {"width": 900, "height": 1300, "deviceScaleFactor": 1, "mobile": False},
         )
         browser.wait_until_ready(opened)
-        opened.find_element(By.ID, "url").send_keys(URL)
+        opened.find_element(By.ID, "url").send_keys(URL, Keys.ENTER)
+        opened.find_element(By.ID, "linux").click()
         time.sleep(1)
         opened.save_screenshot(str(SCREENS / "page.png"))
     print("page", flush=True)

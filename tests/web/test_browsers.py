@@ -14,6 +14,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 
 import boots_from
 from boots_from import image, messages
+from lab import watch
 from lab.browser import CHROMIUM, FIREFOX, HOST, Open, wait_until, wait_until_ready
 from lab.server import BootServer
 from tests.web.fields import leave_field, saved, shown, text, type_url
@@ -72,28 +73,11 @@ def test_reading_the_page_is_no_slower_than_unpacking_it(
     opened.quit()
 
 
-# Every change that a screen reader would read out, and every red field, from here on.
-LISTEN = """
-window.heard = [];
-const listen = (changes) => {
-  for (const { target, attributeName } of changes) {
-    const element = target.nodeType === Node.ELEMENT_NODE ? target : target.parentElement;
-    if (attributeName === "aria-invalid" && element.hasAttribute("aria-invalid")) heard.push("invalid");
-    const region = element.closest("[role=status], [role=alert], [aria-live]");
-    if (region && !attributeName) heard.push(region.textContent);
-  }
-};
-new MutationObserver(listen).observe(document.body, {
-  subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["aria-invalid"],
-});
-"""
-
-
 @in_others
 @pytest.mark.parametrize("pause", [0, 0.8], ids=["fast", "slow"])
 def test_screen_reader_hears_once_that_the_url_is_right(fresh: WebDriver, pause: float) -> None:
     """27 updates for 13 characters, and eight times "invalid", before; also of who types a key in 0.8 s."""
-    fresh.execute_script(LISTEN)
+    fresh.execute_script(watch.HEARD)
     field = fresh.find_element(By.ID, "url")
     for key in "http://h/boot":
         field.send_keys(key)
@@ -105,7 +89,7 @@ def test_screen_reader_hears_once_that_the_url_is_right(fresh: WebDriver, pause:
 
 @in_others
 def test_wrong_url_is_said_in_a_pause(fresh: WebDriver) -> None:
-    fresh.execute_script(LISTEN)
+    fresh.execute_script(watch.HEARD)
     type_url(fresh, WRONG)
     said = 'unknown scheme "htpp" at character 1 of the URL: did you mean http://boot.example.com/x?'
     wait_until(fresh, "return heard.includes('invalid')")
@@ -115,7 +99,7 @@ def test_wrong_url_is_said_in_a_pause(fresh: WebDriver) -> None:
 
 @in_others
 def test_unfinished_url_is_said_when_the_field_is_left(fresh: WebDriver) -> None:
-    fresh.execute_script(LISTEN)
+    fresh.execute_script(watch.HEARD)
     type_url(fresh, UNFINISHED)
     time.sleep(1)
     assert fresh.execute_script("return heard") == []
@@ -267,19 +251,7 @@ def test_page_stays_awake_while_its_own_sha256_is_computed(
     time.sleep(1.5)
     # Nothing is baked while one types.
     assert opened.execute_script("return performance.getEntriesByName('bake').length") == 0
-    opened.execute_script(
-        """
-        window.gaps = [];
-        let before = performance.now();
-        const tick = () => {
-          const now = performance.now();
-          gaps.push(now - before);
-          before = now;
-          if (!performance.getEntriesByName("bake").length) setTimeout(tick);
-        };
-        tick();
-        """
-    )
+    opened.execute_script(watch.GAPS)
     opened.find_element(By.ID, "url").send_keys(Keys.ENTER)
     digest_shown(opened, sha256(boots_from.bake(URL)).hexdigest())
     gaps, (duration,) = opened.execute_script(

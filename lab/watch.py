@@ -1,0 +1,30 @@
+"""JavaScript that watches the page while it is used."""
+
+# Collects in `heard` every change that a screen reader would read out, and "invalid" for every field that gets red.
+HEARD = """
+window.heard = [];
+const listen = (changes) => {
+  for (const { target, attributeName } of changes) {
+    const element = target.nodeType === Node.ELEMENT_NODE ? target : target.parentElement;
+    if (attributeName === "aria-invalid" && element.hasAttribute("aria-invalid")) heard.push("invalid");
+    const region = element.closest("[role=status], [role=alert], [aria-live]");
+    if (region && !attributeName) heard.push(region.textContent);
+  }
+};
+new MutationObserver(listen).observe(document.body, {
+  subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["aria-invalid"],
+});
+"""
+
+# Collects in `gaps` the milliseconds between two turns of the browser, until an image and its SHA-256 are there.
+GAPS = """
+window.gaps = [];
+let before = performance.now();
+const tick = () => {
+  const now = performance.now();
+  gaps.push(now - before);
+  before = now;
+  if (!performance.getEntriesByName("bake").length) setTimeout(tick);
+};
+tick();
+"""
