@@ -6,7 +6,7 @@ const canBecomeRight = Typing(rules, data);
 const element = (id) => document.getElementById(id);
 const field = element("url");
 const typed = () => field.value.trim();
-let template = null;
+let template = null; // a Blob, which the browser holds beside the page
 
 // The gzip inside tells damage by its CRC-32.
 const unpack = async (text) => {
@@ -18,15 +18,16 @@ const unpack = async (text) => {
     await turn();
   }
   const stream = new Blob([packed.subarray(0, end)]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  return new Response(stream).blob();
 };
 
+// The image is put together of parts of the template, and nothing is copied.
 const bake = (parsed) => {
   const padded = new Uint8Array(data.slot_size).fill(10);
   padded.set(new TextEncoder().encode(rules.render(parsed)));
-  const image = template.slice();
-  image.set(padded, data.slot_offset);
-  return image;
+  const end = data.slot_offset + data.slot_size;
+  const parts = [template.slice(0, data.slot_offset), padded, template.slice(end)];
+  return new Blob(parts, { type: "application/x-iso9660-image" });
 };
 
 // Return whether a frame's sandbox lets files be saved; null where another site's frame does not say.
@@ -188,7 +189,7 @@ const save = async () => {
   const started = performance.now();
   const image = bake(parsed);
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([image], { type: "application/x-iso9660-image" }));
+  link.href = URL.createObjectURL(image);
   link.download = data.output;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);

@@ -13,7 +13,7 @@ const turn = () =>
   });
 
 // Bytes between two turns: some milliseconds' work.
-const CHUNK = 2 ** 17;
+const CHUNK = 2 ** 16;
 
 const sha256InScript = async (bytes) => {
   const constants = new Uint32Array(64);
@@ -64,7 +64,9 @@ const sha256InScript = async (bytes) => {
   return Array.from(state, (word) => word.toString(16).padStart(8, "0")).join("");
 };
 
-const sha256 = async (bytes) => {
+// Return the SHA-256 of a Blob, in hexadecimal.
+const sha256 = async (blob) => {
+  const bytes = new Uint8Array(await blob.arrayBuffer());
   if (!globalThis.crypto?.subtle) return sha256InScript(bytes);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return Array.from(digest, (octet) => octet.toString(16).padStart(2, "0")).join("");

@@ -288,7 +288,7 @@ def test_every_text_names_the_output_of_a_fork(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_own_sha256_where_the_browser_has_none(browser: Chrome) -> None:
-    for length in (0, 1, 55, 56, 63, 64, 65, 1000, 2**17 - 1, 2**17, 2**17 + 1, 300_000):
+    for length in (0, 1, 55, 56, 63, 64, 65, 1000, 2**16 - 1, 2**16, 2**16 + 1, 150_000):
         content = bytes(number % 251 for number in range(length))
         code = "sha256InScript(Uint8Array.from({length: arguments[0]}, (_, number) => number % 251)).then(arguments[1])"
         assert browser.execute_async_script(code, length) == sha256(content).hexdigest()
