@@ -73,7 +73,7 @@ def test_reading_the_page_is_no_slower_than_unpacking_it(
     opened.quit()
 
 
-@in_others
+@pytest.mark.thorough(but=("chromium-fast",))
 @pytest.mark.parametrize("pause", [0, 0.8], ids=["fast", "slow"])
 def test_screen_reader_hears_once_that_the_url_is_right(fresh: WebDriver, pause: float) -> None:
     """27 updates for 13 characters, and eight times "invalid", before; also of who types a key in 0.8 s."""
@@ -198,7 +198,7 @@ def paste(browser: WebDriver) -> str:
     return str(field.get_property("value"))
 
 
-@in_others
+@pytest.mark.thorough(but=("chromium-disk",))
 @pytest.mark.parametrize("place", ["disk", "plain-http"])
 def test_button_copies_what_is_there_and_nothing_else(
     open_in: Open, page: Path, boot_server: BootServer, place: str, downloads: Path
