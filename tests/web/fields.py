@@ -1,5 +1,6 @@
 """What a person does with the page, and where its file goes."""
 
+import re
 import time
 from pathlib import Path
 
@@ -78,3 +79,10 @@ def in_frame(
     )
     wait_until(opened, "return window.loaded")
     return opened
+
+
+def without_policy(content: bytes) -> bytes:
+    """Return the page without its own policy, so that a script may be put into it."""
+    content, count = re.subn(rb'<meta http-equiv="Content-Security-Policy"[^>]*>', b"", content)
+    assert count == 1
+    return content

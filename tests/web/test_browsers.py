@@ -17,7 +17,7 @@ from boots_from import image, messages
 from lab import watch
 from lab.browser import CHROMIUM, FIREFOX, HOST, Open, wait_until, wait_until_ready
 from lab.server import BootServer
-from tests.web.fields import leave_field, saved, shown, text, type_url
+from tests.web.fields import leave_field, saved, shown, text, type_url, without_policy
 
 in_others = pytest.mark.thorough(but=(CHROMIUM,))
 URL = "http://boot.example.com/boot?mac=${net0/mac}"
@@ -52,25 +52,24 @@ def test_link_fills_the_field_until_it_is_edited(fresh: WebDriver, page: Path, d
 
 
 @in_others
+@pytest.mark.parametrize("place", ["disk", "plain-http"])
 def test_reading_the_page_is_no_slower_than_unpacking_it(
-    each: WebDriver, page: Path, boot_server: BootServer, kind: str, open_in: Open
+    open_in: Open, page: Path, boot_server: BootServer, kind: str, place: str
 ) -> None:
-    """WebKit took 15 s, in 40 times the time of unpacking, for a template in the text of an element."""
+    """In a browser that has just started WebKit took 10 s, 14 times that, for a template in the text of an element."""
     boot_server.files["/boots-from.html"] = page.read_bytes()
-    opened = open_in(f"http://{HOST}:{boot_server.port}/boots-from.html")
     ratios = []
-    for _ in range(3):
-        opened.get("about:blank")
-        opened.get(f"http://{HOST}:{boot_server.port}/boots-from.html")
+    for _ in range(2):
+        opened = open_in(page.as_uri() if place == "disk" else f"http://{HOST}:{boot_server.port}/boots-from.html")
         wait_until_ready(opened)
         read, ready = opened.execute_script(
             "return [performance.getEntriesByType('navigation')[0].domContentLoadedEventStart,"
             "performance.getEntriesByName('ready')[0].startTime]"
         )
         ratios.append(read / (ready - read))
-    print(f"{kind}: read in {read:.0f} ms, ready after {ready:.0f} ms")
+        print(f"{kind}: read in {read:.0f} ms, ready after {ready:.0f} ms")
+        opened.quit()
     assert min(ratios) < 5
-    opened.quit()
 
 
 @pytest.mark.thorough(but=("chromium-fast",))
@@ -267,8 +266,8 @@ def test_page_stays_awake_while_its_own_sha256_is_computed(
 def test_any_static_host_serves_it_by_one_request(
     open_in: Open, page: Path, boot_server: BootServer, downloads: Path
 ) -> None:
-    """Not even for an icon."""
-    boot_server.files["/boots-from.html"] = page.read_bytes()
+    """Not even for an icon, which the page's policy would stop."""
+    boot_server.files["/boots-from.html"] = without_policy(page.read_bytes())
     opened = open_in(f"http://{HOST}:{boot_server.port}/boots-from.html")
     wait_until_ready(opened)
     type_url(opened, URL, Keys.ENTER)

@@ -19,7 +19,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 import boots_from
 from lab.browser import CHROMIUM, HOST, Open, wait_until, wait_until_ready
 from lab.server import BootServer
-from tests.web.fields import in_frame, notice, saved, text, type_url
+from tests.web.fields import in_frame, notice, saved, text, without_policy
 
 in_others = pytest.mark.thorough(but=(CHROMIUM,))
 
@@ -41,13 +41,6 @@ FRAME = (
     "This page is shown inside another website, which may forbid downloads. If no file appears when you save, open the "
     "page in its own tab."
 )
-
-
-def without_policy(content: bytes) -> bytes:
-    """Return the page without its own policy, so that a script may be put into it."""
-    content, count = re.subn(rb'<meta http-equiv="Content-Security-Policy"[^>]*>', b"", content)
-    assert count == 1
-    return content
 
 
 def old_browser(content: bytes) -> bytes:
