@@ -19,7 +19,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 import boots_from
 from lab.browser import CHROMIUM, HOST, Open, wait_until, wait_until_ready
 from lab.server import BootServer
-from tests.web.fields import in_frame, notice, saved, text, without_policy
+from tests.web.fields import in_frame, notice, saved, text, type_url, without_policy
 
 in_others = pytest.mark.thorough(but=(CHROMIUM,))
 
