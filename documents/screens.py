@@ -130,7 +130,8 @@ def take_page() -> None:
             {"width": 900, "height": 1300, "deviceScaleFactor": 1, "mobile": False},
         )
         browser.wait_until_ready(opened)
-        opened.find_element(By.ID, "url").send_keys(URL, Keys.ENTER)
+        opened.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
+        opened.find_element(By.ID, "url").send_keys("http://boot.example.com/boot", Keys.ENTER)
         opened.find_element(By.ID, "linux").click()
         time.sleep(1)
         opened.save_screenshot(str(SCREENS / "page.png"))
