@@ -85,7 +85,7 @@ const check = (finished = true) => {
     if (suggestion) element("take").textContent = `Use ${rules.withoutUserinfo(suggestion)}`;
     return said;
   };
-  const tell = () => hear(parsed ? ["Ready to save.", ...lines].join(" ") : url ? error : "");
+  const tell = () => url === saved || hear(parsed ? ["Ready to save.", ...lines].join(" ") : url ? error : "");
   element("take").onclick = () => enter(suggestion);
   const script = parsed ? rules.redact(parsed).split("\n").filter((line) => line && !line.startsWith("# ")) : [];
   element("script").textContent = script.join("\n");
@@ -221,7 +221,9 @@ field.addEventListener("input", (event) => {
 });
 field.addEventListener("change", () => check());
 field.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.isComposing) save();
+  if (event.key !== "Enter" || event.isComposing) return;
+  event.preventDefault(); // a change, which would be said in place of the saving
+  save();
 });
 element("bake").addEventListener("click", save);
 element("saved").addEventListener("change", choose);

@@ -36,6 +36,8 @@ def test_opens_types_and_saves(fresh: WebDriver, downloads: Path) -> None:
     assert saved(downloads) == wanted
     digest_shown(fresh, sha256(wanted).hexdigest())
     assert text(fresh, "verdict") == f"Ready: the machine will load {URL} over HTTP."
+    leave_field(fresh)
+    assert text(fresh, "heard") == "boots-from.iso was handed to your browser. What to do with it is below."
 
 
 def test_link_fills_the_field_until_it_is_edited(fresh: WebDriver, page: Path, downloads: Path) -> None:
