@@ -73,10 +73,12 @@ def point_into_esp(image: bytearray, files: dict[str, Extent], esp: int) -> None
     Raises:
         BuildError: the image is not exactly as expected.
     """
-    names = {placeholder(path): path for path in files}
-    for content, path in names.items():
-        _expect(image.count(content), 1, f"placeholders of /{path}")
-    blocks = {image.index(content) // BLOCK: path for content, path in names.items()}
+    blocks = {}
+    for path in files:
+        _expect(image.count(placeholder(path)), 1, f"placeholders of /{path}")
+        block, rest = divmod(image.index(placeholder(path)), BLOCK)
+        _expect(rest, 0, f"as the byte of a block where the placeholder of /{path} begins")
+        blocks[block] = path
     whole = len(image) // BLOCK
     for tree in trees(image):
         found = [record for record in records(image, tree) if tree.volume + record.extent.block in blocks]
@@ -85,22 +87,19 @@ def point_into_esp(image: bytearray, files: dict[str, Extent], esp: int) -> None
             _expect(paths.count(path), 1, f"records of /{path} in a directory tree")
         for record in found:
             _expect(record.extent.size, BLOCK, "bytes in a placeholder's record")
+        # xorriso lets Joliet's volume end with the tree, and bsdtar then refuses what lies behind it.
+        end = whole if (tree.volume, image[tree.descriptor]) == (DISC, _PRIMARY) else esp - tree.volume
+        _expect(image[tree.blocks], _both(end), "as the size of a volume")
         if tree.volume == DISC:
             for record, path in zip(found, paths, strict=True):
-                struct.pack_into("<I", image, record.at + 2, files[path].block)
-                struct.pack_into(">I", image, record.at + 6, files[path].block)
-                struct.pack_into("<I", image, record.at + 10, files[path].size)
-                struct.pack_into(">I", image, record.at + 14, files[path].size)
-            # xorriso lets Joliet's volume end with the tree, and bsdtar then refuses what lies behind it.
+                image[record.at + 2 : record.at + 18] = _both(files[path].block) + _both(files[path].size)
             image[tree.blocks] = _both(whole)
         else:
             _remove(image, tree, found)
-    for content in names:
-        at = image.index(content)
-        image[at : at + BLOCK] = bytes(BLOCK)
+    for block in blocks:
+        image[block * BLOCK : (block + 1) * BLOCK] = bytes(BLOCK)
     for tree in trees(image):
         end = whole if tree.volume == DISC else esp - tree.volume
-        _expect(image[tree.blocks], _both(end), "as the size of a volume")
         for record in records(image, tree):
             last = record.extent.block - (-record.extent.size // BLOCK)
             if last > end:

@@ -139,6 +139,12 @@ def record_of_another(image: bytearray, made: Made, tree: int) -> None:
     change(image, other.at + 2, made.image[record.at + 2 : record.at + 18])
 
 
+def between_two_blocks(image: bytearray, made: Made) -> None:
+    """Let a placeholder begin with the last byte of a block."""
+    change(image, image.index(_PLACEHOLDER), bytes(BLOCK))
+    change(image, len(image) - BLOCK - 1, _PLACEHOLDER)
+
+
 _PLACEHOLDER = shared.placeholder(SHARED[0])
 REFUSED: dict[str, tuple[Callable[[bytearray, Made], None], str]] = {
     "no placeholder": (
@@ -176,7 +182,17 @@ REFUSED: dict[str, tuple[Callable[[bytearray, Made], None], str]] = {
         "[1], not [1, 2], as the volume descriptors of a volume",
     ),
     "no descriptor": (lambda image, made: change(image, 32 * BLOCK + 1, b"CD002"), "in a volume descriptor"),
-    "another volume size": (lambda image, made: change(image, 32 * BLOCK + 80, bytes(8)), "as the size of a volume"),
+    **{
+        f"another size of the volume, in block {block}": (
+            lambda image, made, block=block: change(image, block * BLOCK + 80, bytes(8)),  # type: ignore[misc]
+            "as the size of a volume",
+        )
+        for block in (16, 18, 32, 33)
+    },
+    "a placeholder between two blocks": (
+        between_two_blocks,
+        "2047, not 0, as the byte of a block where the placeholder of /EFI/BOOT/number 00.efi begins",
+    ),
 }
 
 
