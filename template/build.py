@@ -111,7 +111,9 @@ def build(packages: list[Package], own: list[Own], output: Path, work: Path) -> 
 def share(whole: bytearray, esp_image: Path, on_esp: dict[str, Path]) -> None:
     """Let the image's ISO 9660 tree point to the files on its ESP; raise BuildError if one is not as expected there."""
     content = esp_image.read_bytes()
-    start = whole.rindex(content)
+    start = whole.rfind(content)
+    if start < 0:
+        raise BuildError("the ISO that xorriso made does not hold the ESP as it was given")
     starts = esp.places(esp_image)
     files = {}
     for path, source in on_esp.items():
