@@ -244,6 +244,7 @@ enterFromFragment();
 pageStarted = true; // with all that it takes
 
 addEventListener("DOMContentLoaded", async () => {
+  if (browserIsOld) return;
   try {
     template = await unpack(element("template").firstChild.data);
   } catch (error) {

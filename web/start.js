@@ -4,10 +4,8 @@ function showNotice(name) {
   var notices = document.getElementById("notices").children;
   for (var i = 0; i < notices.length; i++) notices[i].hidden = notices[i].id !== name;
 }
+// The newest thing that the page needs: a browser that has it can read all the syntax of the other scripts.
+var browserIsOld = !("DecompressionStream" in window);
 var pageStarted = false; // set by page.js
-(function () {
-  // The newest thing that the page needs, and no polyfill: what has it can read all the syntax of the other scripts.
-  var young = "DecompressionStream" in window;
-  showNotice(young ? "loading" : "old");
-  if (young) addEventListener("load", function () { if (!pageStarted) showNotice("damaged"); });
-})();
+showNotice(browserIsOld ? "old" : "loading");
+if (!browserIsOld) addEventListener("load", function () { if (!pageStarted) showNotice("damaged"); });

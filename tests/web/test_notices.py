@@ -78,6 +78,8 @@ def test_host_or_browser_forbids(
 ) -> None:
     opened = in_frame(open_in, boot_server, make(page.read_bytes()), sandbox, policy)
     wait_until(opened, f"{notice(INSIDE)} === {said!r}")
+    time.sleep(1)  # as long as it takes to unpack the template, and more
+    assert opened.execute_script(notice(INSIDE)) == said
     assert opened.execute_script(f"return {INSIDE}.getElementById('bake').disabled") == bool(said)
     opened.quit()
 
