@@ -13,7 +13,7 @@ from mmap import mmap
 from boots_from import boot_script, chain_url, messages, packaged
 from boots_from.errors import TemplateError, UrlError
 
-SLOT_SIZE = 12288  # bytes
+SLOT_SIZE = 14336  # bytes
 SCRIPT = "EFI/BOOT/autoexec.ipxe"  # what the slot is, in both file systems
 
 # The slot's second line and its last. Nothing else in the image is like it, so whoever counts it sees every slot, and a

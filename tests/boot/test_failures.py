@@ -269,4 +269,4 @@ def test_the_shell_reads_the_stick_that_it_came_from(tmp_path: Path, firmware: F
         booted.shows_diagnosis(firmware.seconds)
         booted.opens_shell(lambda: booted.enter_text("s"))
         booted.enter_text("imgfetch --name read file:/EFI/BOOT/autoexec.ipxe && imgstat\r")
-        booted.wait_for("read : 12288 bytes [script]", 10, may_fail=True)
+        booted.wait_for("read : 14336 bytes [script]", 10, may_fail=True)

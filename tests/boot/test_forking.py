@@ -84,7 +84,7 @@ def test_file_of_ones_own(lan: Lan, tmp_path: Path) -> None:
 @pytest.mark.thorough
 def test_script_that_is_longer(lan: Lan, tmp_path: Path) -> None:
     fork = Fork(tmp_path / "fork")
-    fork.edit("src/boots_from/image.py", ("SLOT_SIZE = 12288", "SLOT_SIZE = 32768"))
+    fork.edit("src/boots_from/image.py", ("SLOT_SIZE = 14336", "SLOT_SIZE = 32768"))
     fork.edit(SCRIPT, (":try\n", "set more and more of it\n" * 400 + ":try\n"))
     serve(lan, "Hello, ${more}")
     with lan.machine_with(BIOS, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-longer") as machine:

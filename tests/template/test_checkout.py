@@ -125,7 +125,7 @@ def build(checkout: Path, mount: str, *before: str, after: str = ":") -> subproc
     return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("size", ["1m", "40m", "60m"])
+@pytest.mark.parametrize("size", ["1m", "40m", "50m"])
 def test_full_temporary_directory(checkout: Path, tmp_path: Path, size: str) -> None:
     """While packages are unpacked, and while the tools write the image."""
     work = tmp_path / "work"

@@ -413,7 +413,7 @@ def test_interrupted_at_each_look_at_the_signals(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "boots-from.iso").write_bytes(OLD)
     real = cli._stop_if
-    chunks = sum(-(-len(piece) // 2**20) for piece in image.pieces(image.read_template(), b""))
+    chunks = sum(-(-len(piece) // cli.CHUNK) for piece in image.pieces(image.read_template(), b""))
     before = {number: signal.getsignal(number) for number in numbers}
     for at in range(chunks + 1):
         left = iter([*[False] * at, True])

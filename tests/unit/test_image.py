@@ -26,7 +26,7 @@ def boot_url(script: bytes) -> str:
 
 
 def test_slot_is_a_script_of_its_size() -> None:
-    assert len(image.SLOT) == image.SLOT_SIZE == 12288
+    assert len(image.SLOT) == image.SLOT_SIZE == 14336
     assert image.SLOT.startswith(b"#!ipxe\n")
     assert image.SLOT.isascii()
     assert TEMPLATE.count(image.SLOT) == 1
@@ -252,7 +252,7 @@ def test_template_of_nothing_but_a_slot() -> None:
 
 def test_script_longer_than_the_slot_is_refused() -> None:
     image.fill(TEMPLATE, b"x" * image.SLOT_SIZE)
-    with pytest.raises(ValueError, match="script of 12289 bytes for a slot of 12288"):
+    with pytest.raises(ValueError, match="script of 14337 bytes for a slot of 14336"):
         image.fill(TEMPLATE, b"x" * (image.SLOT_SIZE + 1))
 
 

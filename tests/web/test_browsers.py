@@ -180,7 +180,13 @@ COMMANDS = (
     "write-linux",
     "run-vm",
 )
-ENROLLED = ("grubx64.efi", "grubaa64.efi", "newer-ipxe-x86_64.efi", "newer-ipxe-arm64.efi")
+ENROLLED = tuple(
+    f"{name}.efi"
+    for name in (
+        *("grubx64", "grubaa64", "newer-ipxe-x86_64", "newer-ipxe-arm64"),
+        *("mark-running-x86_64", "mark-running-arm64"),
+    )
+)
 
 
 def enabled(browser: WebDriver) -> set[str]:
