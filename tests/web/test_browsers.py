@@ -307,6 +307,9 @@ def test_copy_saved_by_the_browser_works(open_in: Open, fresh: WebDriver, tmp_pa
     opened.quit()
 
 
+NUMBERED = re.compile(r"boots-from ?\(1\)\.iso")
+
+
 @in_others
 def test_page_says_of_a_file_what_it_knows(fresh: WebDriver, downloads: Path, kind: str, tmp_path: Path) -> None:
     """A second one gets another name; the command that writes it to a stick refuses the first."""
@@ -328,8 +331,11 @@ def test_page_says_of_a_file_what_it_knows(fresh: WebDriver, downloads: Path, ki
         (downloads / "boots-from.iso").write_bytes(boots_from.bake(other))
         (downloads / "boots-from (1).iso").write_bytes(boots_from.bake(URL))
     else:
-        (second,) = [file.name for file in downloads.iterdir() if "1" in file.name]
-        assert re.fullmatch(r"boots-from ?\(1\)\.iso", second)
+        end = time.monotonic() + 60
+        while not (named := [file.name for file in downloads.iterdir() if NUMBERED.fullmatch(file.name)]):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        (second,) = named
         assert saved(downloads, second) == boots_from.bake(URL)
         (downloads / second).rename(downloads / "boots-from (1).iso")
     stick = tmp_path / "stick"
