@@ -112,7 +112,7 @@ ROWS = (
     # Again -x86_64 and so on are ${buildarch}. Next to the script, since firmware reads 64 KiB at once.
     Row(
         ESP, "EFI/BOOT/mark-running-x86_64.efi", MARKS["x86_64"], MARK,
-        "marks that iPXE is running, so that a second iPXE inside it returns at once; iPXE for x86-64 starts it",
+        "tells a second iPXE that it runs inside a first one, and is to start the next disk; iPXE starts it on x86-64",
         enroll="x86-64, local disk by sanboot",
     ),
     Row(

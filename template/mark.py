@@ -1,9 +1,9 @@
 """The mark: a small EFI program by which a second iPXE can tell that a first one is still running.
 
 If a server says "sanboot --drive 0x80", UEFI may start this image again, inside the iPXE that runs. iPXE can read UEFI
-variables, as ${efi/NAME}, but it can't write them. This program can: it sets the variable NAME, or deletes it if it
-exists. The variable is volatile and visible only to boot services, so a reset ends it, and so does the start of an
-operating system.
+variables, as ${efi/NAME}, but it can't write them. This program can: each run counts the variable NAME up, from nothing
+to 1, to 2, and back to nothing. boot.ipxe says what that means. The variable is volatile and visible only to boot
+services, so a reset ends it, and so does the start of an operating system.
 
 The template must not need an assembler, so the programs are written here byte by byte. mark.*.s has their machine code
 beside the instructions.

@@ -5,7 +5,6 @@ const Typing = (rules, data) => {
   // What may follow, of whatever length: the rest of a host, a port, an address, a setting, a password, a path.
   const ENDS = ["x", "/x", "x/x", "1", "1/x", ".1/x", ".1.1/x", ".1.1.1/x", "1.1/x", "1.1.1/x", "1.1.1.1/x", "@x/x", "{filename}"];
   const IN_ADDRESS = ["", "2", ":2", "::2", "x", ".1", ".1.1", ".1.1.1", "1.1", "1.1.1"];
-  const IN_SETTING = ["}", "}}", "x}", "x}}"];
   const bootable = data.schemes.filter((scheme) => scheme.boot);
   const starts = bootable.map((scheme) => `${scheme.name}:${scheme.fields.length ? "" : "//"}`);
 
@@ -29,9 +28,15 @@ const Typing = (rules, data) => {
     const behind = disk ? tails.filter((tail) => tail.startsWith(":")) : ["/x"];
     const closing = inAddress ? IN_ADDRESS.flatMap((end) => behind.map((tail) => `${end}]${tail}`)) : [];
     const ends = ["", ...tails, ...closing];
-    const whole = /\$\{[^{}]*\}/g;
-    const inSetting = text.replace(whole, "").replace(whole, "").includes("${"); // of nested ones, too
-    const closed = inSetting || text.endsWith("$") ? IN_SETTING.map((end) => (text.endsWith("$") ? `{x${end}` : end)) : [""];
+    // Settings that are not closed yet, one inside the other.
+    let rest = text;
+    for (let before = ""; before !== rest; ) {
+      before = rest;
+      rest = rest.replace(/\$\{[^{}]*\}/g, "");
+    }
+    const begun = text.endsWith("$");
+    const open = rest.split("${").length - 1 + begun;
+    const closed = open ? ["", "x"].map((name) => (begun ? "{x" : "") + name + "}".repeat(open)) : [""];
     return closed.some((first) => ends.some((end) => fault(text + first + end) < now));
   };
 };

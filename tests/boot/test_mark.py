@@ -167,7 +167,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-@pytest.mark.thorough(but=("MAAS",))
+@pytest.mark.thorough
 def test_firmware_that_comes_back_boots_from_the_url_again(lan: Lan, end: str) -> None:
     lan.segment()
     (lan.www / "boot").write_text(f"#!ipxe\n{ENDS[end]}\n")

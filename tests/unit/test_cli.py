@@ -491,7 +491,9 @@ def test_interrupted_from_outside(tmp_path: Path, number: signal.Signals) -> Non
         if errors == as_before:
             assert running.returncode == 2
         else:  # it came too late for that, and perhaps when Python's own handler was there again
-            assert errors in ("", "boots-from: interrupted: boots-from.iso is written\n")
+            assert (
+                errors in ("", "boots-from: interrupted: boots-from.iso is written\n") or "KeyboardInterrupt" in errors
+            )
         assert (tmp_path / "boots-from.iso").read_bytes() == (OLD if errors == as_before else new)
 
 
