@@ -116,6 +116,8 @@ def test_finds_the_card(lan: Lan, boot: Boot, name: str) -> None:
         assert agent == ipxe()[0]
 
 
+LARGE = 10  # cards with a queue of 1,024 packets, as many as iPXE can open
+
 # The cards around the one with a slow link.
 AROUND: dict[str, tuple[list[Segment], list[Segment]]] = {
     "one card": ([], []),
@@ -140,6 +142,30 @@ def test_slow_link_boots_in_the_first_try(lan: Lan, boot: Boot, around: str, sec
     saw = seen(boot, "http://bty-server/boot?mac=${netX/mac}", nonce, max(seconds + 25, 37 if after else 0))
     assert saw["cwuri"].endswith(f"mac={lan.mac(number)}")
     assert saw["mac"] == saw["netX"] == lan.mac(number)
+
+
+@pytest.mark.parametrize("firmware", [BIOS], ids=["bios"], indirect=True)
+@pytest.mark.parametrize("seconds", [6, 20], ids=lambda seconds: f"{seconds} s")
+@pytest.mark.thorough
+def test_slow_link_after_a_card_that_cannot_be_opened_boots_in_the_first_try(
+    lan: Lan, boot: Boot, seconds: int
+) -> None:
+    """The cards behind it, which are opened first, have taken the memory of iPXE, which is 512 KB on BIOS."""
+
+    def large() -> None:
+        lan.segment(card="virtio-net-pci,rx_queue_size=1024", router=None)
+
+    large()
+    number = lan.segment(link_after=seconds)
+    for _ in range(LARGE):
+        large()
+    nonce = serve(lan)
+    booted = boot(f"http://10.0.{number}.1/boot")
+    came = booted.wait_for(nonce, 90).after(booted.banner)
+    print(f"{came:.1f} s from the banner to the server's script")
+    assert "Could not open net0: " in booted.console
+    assert f"Could not open net{number}: " not in booted.console
+    assert booted.console.count("boots-from: booting from") == 1
 
 
 @pytest.mark.thorough
