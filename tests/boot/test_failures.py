@@ -50,7 +50,7 @@ def test_no_link(lan: Lan, boot: Boot) -> None:
     assert max(booted.links.opened["card0"]) >= 25
 
 
-@pytest.mark.thorough("uefi")
+@pytest.mark.thorough
 def test_no_dhcp(lan: Lan, boot: Boot) -> None:
     lan.segment(dhcp=False)
     assert f"{CARD}no answer to DHCP: look at VLAN and server\n" in diagnosis(boot(URL), 62)

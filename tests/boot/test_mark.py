@@ -66,7 +66,7 @@ def variables(firmware: Firmware, work: Path, *words: str) -> None:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-@pytest.mark.thorough(but=("x86-64",))
+@pytest.mark.thorough
 def test_counts_to_two_is_deleted_and_ends_with_a_reset(machine: str, tmp_path: Path) -> None:
     firmware = MACHINES[machine]()
     with power_on(firmware, tmp_path, firmware.name) as running:

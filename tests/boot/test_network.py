@@ -202,6 +202,7 @@ SLOW_LANS = {
 
 @pytest.mark.parametrize("name", SLOW_LANS)
 @pytest.mark.thorough(
+    "bios-spanning tree",
     "uefi-x86_64-spanning tree",
     "bios-DHCP answers after 12 s",
     "uefi-x86_64-DHCP answers after 12 s",

@@ -46,7 +46,7 @@ def enroll(firmware: Firmware, work: Path, name: str, controller: str = "qemu-xh
 
 
 @FIRMWARES
-@pytest.mark.thorough("uefi-arm64")
+@pytest.mark.thorough
 def test_first_boot_is_refused_and_waits_for_the_operator(firmware: Firmware, tmp_path: Path) -> None:
     bake("http://bootserver/boot", tmp_path)
     with power_on(firmware, tmp_path, "refused") as running:
