@@ -62,7 +62,7 @@ LACKS = "It needs a command that this iPXE lacks: have it start the iPXE of the 
 @pytest.mark.parametrize("firmware", [UEFI], ids=["uefi-x86_64"], indirect=True)
 @pytest.mark.parametrize("cards", [1, 3])
 @pytest.mark.parametrize("ends", ["exit", "sanboot --no-describe --drive 0x80"])
-@pytest.mark.thorough("uefi-x86_64-exit-3", "uefi-x86_64-sanboot --no-describe --drive 0x80")
+@pytest.mark.thorough("exit-3", "sanboot --no-describe --drive 0x80-3")
 def test_fog_posts_the_machine_and_its_menu_boots_the_disk(
     lan: Lan, boot: Boot, cards: int, ends: str, tmp_path: Path
 ) -> None:
