@@ -477,6 +477,8 @@ def test_interrupted_from_outside(tmp_path: Path, number: signal.Signals) -> Non
         running = subprocess.Popen(
             [sys.executable, "-m", "boots_from", URL],
             cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            # Coverage writes its data at the end of the process, and complains of a signal that comes then.
+            env={name: value for name, value in os.environ.items() if not name.startswith("COV")},
             # Whoever runs these tests by nohup, or in the background, has it ignored from the start.
             preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
         )  # fmt: skip
@@ -491,9 +493,7 @@ def test_interrupted_from_outside(tmp_path: Path, number: signal.Signals) -> Non
         if errors == as_before:
             assert running.returncode == 2
         else:  # it came too late for that, and perhaps when Python's own handler was there again
-            assert (
-                errors in ("", "boots-from: interrupted: boots-from.iso is written\n") or "KeyboardInterrupt" in errors
-            )
+            assert errors in ("", "boots-from: interrupted: boots-from.iso is written\n")
         assert (tmp_path / "boots-from.iso").read_bytes() == (OLD if errors == as_before else new)
 
 
