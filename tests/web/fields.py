@@ -6,6 +6,7 @@ from pathlib import Path
 
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.remote.webelement import WebElement
 
 from boots_from import image
 from lab.browser import HOST, Open, wait_until
@@ -18,6 +19,14 @@ def type_url(browser: WebDriver, url: str, end: str = "") -> None:
     field.clear()
     if url + end:
         field.send_keys(url + end)
+
+
+def click(browser: WebDriver, element: WebElement) -> None:
+    """Click an element that may be far from the field: scroll first, since WebKit scrolls after the click on a busy host."""
+    scroll = "arguments[0].scrollIntoView({block: 'center'}); const at = () => arguments[0].getBoundingClientRect().y;"
+    still = "let last = NaN; const look = () => at() === last ? done() : (last = at(), setTimeout(look, 100)); look();"
+    browser.execute_async_script(f"const done = arguments[1]; {scroll} {still}", element)
+    element.click()
 
 
 def leave_field(browser: WebDriver) -> None:

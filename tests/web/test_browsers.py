@@ -17,7 +17,7 @@ from boots_from import image, messages
 from lab import watch
 from lab.browser import CHROMIUM, FIREFOX, HOST, Open, wait_until, wait_until_ready
 from lab.server import BootServer
-from tests.web.fields import leave_field, saved, shown, text, type_url, without_policy
+from tests.web.fields import click, leave_field, saved, shown, text, type_url, without_policy
 
 in_others = pytest.mark.thorough(but=(CHROMIUM,))
 URL = "http://boot.example.com/boot?mac=${net0/mac}"
@@ -133,7 +133,7 @@ def test_warning_does_not_talk_of_a_shell(fresh: WebDriver) -> None:
 def test_examples_fill_the_field(fresh: WebDriver) -> None:
     fresh.execute_script("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
     for example in fresh.find_elements(By.CSS_SELECTOR, ".example"):
-        example.click()
+        click(fresh, example)
         assert fresh.find_element(By.ID, "url").get_property("value") == example.text
         assert text(fresh, "verdict").startswith("Ready: ")
         assert fresh.find_element(By.ID, "verdict").get_attribute("class") == "good"
