@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # expands the $ of an iPXE setting or runs what stands in it.
 unexport URL
 export BOOTS_FROM_URL = $(value URL)
-# For hosts whose apt knows no Debian: see template/archive.py.
+# For hosts whose apt knows no Debian: see template/apt.py.
 export DEBIAN_MIRROR
 
 # Debian's users have no sbin on their PATH, where dnsmasq and the partition tools are.
@@ -29,21 +29,21 @@ MADE_FOR := { pwd -P; python3 -I -c 'import sys; print(sys.version)'; }
 STALE := $(shell test -L .venv || { $(MADE_FOR) 2>&1 | cmp -s - .venv/created; } || echo stale)
 # Software emulation takes a core for each machine, but machines wait, too: one more test than cores.
 PYTEST := $(PYTHON) -m pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
-# Files of one's own in the template: docs/forking.md.
-OWN := $(shell sed -n "s/^ *file *= *[\"']\([^\"']*\).*/\1/p" template/firmware.toml)
+# Custom files in the template: docs/forking.md.
+OVERRIDES := $(shell sed -n "s/^ *file *= *[\"']\([^\"']*\).*/\1/p" template/packages.toml)
 
-.PHONY: again help iso url-given template machines test test-all servers soak screens matrix firmware commands layout lint unit boot bench web release bump clean
+.PHONY: again help iso url-given template machines test test-all integration soak screens matrix compatibility commands layout lint unit boot bench web release update-packages clean
 
 help:
 	@echo "make iso URL='http://bootserver/boot'   write ./$(OUTPUT); sets up what is missing"
 	@echo "                (where apt knows no Debian, as on Ubuntu: DEBIAN_MIRROR=http://MIRROR/debian)"
 	@echo "make test       install what the tests need, and run them, but for the slow combinations"
 	@echo "make test-all   the same, with the slow combinations too"
-	@echo "make servers    boot machines from real boot servers, fetched from Debian, PyPI and npm"
+	@echo "make integration    boot machines from real boot servers, fetched from Debian, PyPI and npm"
 	@echo "make soak       boot sixty times in a row, and fail 480 times before it boots"
 	@echo "make screens    make the pictures in docs/screens again, from real boots"
 	@echo "make matrix     boot every machine from every medium; writes docs/matrix.md"
-	@echo "make firmware   boot newer firmware and every network card; writes docs/firmware.md"
+	@echo "make compatibility   boot newer firmware and every network card; writes docs/firmware.md"
 	@echo "make commands   boot each build of iPXE; writes docs/commands.md"
 	@echo "make layout     the tables of docs/layout.md, from the image"
 	@echo "make lint       ruff and mypy"
@@ -52,7 +52,7 @@ help:
 	@echo "make bench      how long, how large, against what"
 	@echo "make web        the page that bakes in a browser: ./dist/boots-from.html"
 	@echo "make release    what a release consists of, in ./dist"
-	@echo "make bump       pin the newest firmware; shows features and sizes before and after"
+	@echo "make update-packages       pin the newest firmware; shows features and sizes before and after"
 	@echo "make template   lay out the template again if its sources changed"
 	@echo "make clean      remove all that make made"
 
@@ -64,17 +64,17 @@ url-given:
 
 template: $(TEMPLATE)
 
-$(TEMPLATE): $(wildcard template/*.py template/*.s) template/firmware.toml src/boots_from/image.py $(OWN)
+$(TEMPLATE): $(wildcard template/*.py template/*.s) template/packages.toml src/boots_from/image.py $(OVERRIDES)
 	@test -w . || { echo "make: can't write to $$(pwd): use a checkout that you may write to" >&2; exit 2; }
-	@template/install-tools iso
+	@template/install-dependencies iso
 	@$(HOST_PYTHON) -m template
 
 # One that is not there is for the template to complain of.
-$(OWN):
+$(OVERRIDES):
 
 # The .pth file is what "pip install --editable" writes, too; but that wants hatchling, from PyPI.
 .venv/created: $(if $(STALE),again)
-	@template/install-tools venv
+	@template/install-dependencies venv
 	@echo "Python environment .venv"
 	@python3 -I -m venv --clear .venv
 	@printf '../../../../src\n../../../..\n' \
@@ -92,19 +92,19 @@ $(OWN):
 	@touch $@
 
 machines: .venv/tools-installed
-	@template/install-tools test
+	@template/install-dependencies test
 
 matrix: machines
-	$(PYTHON) -m documents.matrix
+	$(PYTHON) -m docgen.matrix_table
 
-firmware: machines
-	$(PYTHON) -m documents.firmware
+compatibility: machines
+	$(PYTHON) -m docgen.compatibility
 
 commands: machines
-	$(PYTHON) -m documents.commands
+	$(PYTHON) -m docgen.ipxe_commands
 
 layout: $(TEMPLATE)
-	$(HOST_PYTHON) -m documents.layout
+	$(HOST_PYTHON) -m docgen.layout_tables
 
 lint: .venv/tools-installed
 	$(PYTHON) -m ruff check
@@ -114,24 +114,24 @@ lint: .venv/tools-installed
 	$(PYTHON) -m check_jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 test: lint machines
-	$(PYTEST) --durations 5 -m "not thorough and not servers" --cov --cov-report=term
+	$(PYTEST) --durations 5 -m "not thorough and not integration" --cov --cov-report=term
 
 test-all: lint machines
-	$(PYTEST) --durations 5 -m "not servers"
+	$(PYTEST) --durations 5 -m "not integration"
 
-servers: machines
-	@template/install-tools servers
-	$(PYTEST) --durations 5 --override-ini tmp_path_retention_policy=failed tests/servers
+integration: machines
+	@template/install-dependencies integration
+	$(PYTEST) --durations 5 --override-ini tmp_path_retention_policy=failed tests/integration
 
 soak: machines
 	$(PYTHON) -m bench.soak
 
 screens: machines
-	$(PYTHON) -m documents.screens
+	$(PYTHON) -m docgen.screenshots
 
 # Of src/, with nothing but Python and the template.
 unit: .venv/tools-installed
-	$(PYTEST) $(addprefix tests/unit/test_,chain_url.py image.py served_image.py cli.py)
+	$(PYTEST) $(addprefix tests/unit/test_,boot_url.py image.py served_image.py cli.py)
 
 boot: machines
 	$(PYTEST) tests/boot
@@ -145,8 +145,8 @@ web: $(TEMPLATE)
 release: .venv/release-tools
 	$(PYTHON) -m release
 
-bump: machines
-	$(PYTHON) -m release.bump
+update-packages: machines
+	$(PYTHON) -m release.update_packages
 
 clean:
 	rm -rf .venv build dist $(TEMPLATE) $(OUTPUT) .hypothesis .mypy_cache .pytest_cache .ruff_cache

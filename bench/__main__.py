@@ -15,15 +15,14 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 
 import boots_from
-from boots_from import chain_url, image
-from documents import matrix
-from lab import browser, machine, watch
+from boots_from import boot_url, image
+from lab import boot_matrix, browser, machine, page_observer
 from lab.firmware import BIOS, UEFI, Firmware
 from lab.media import AHCI_CD
-from lab.server import boot_server
-from template import layout
-from template.tool import run
-from web import page
+from lab.recording_server import serve
+from template import image_map
+from template.build_tools import run
+from web import build_page
 
 URL = "http://bootserver.example/boot"
 PYTHON = [sys.executable, "-I"]
@@ -115,11 +114,11 @@ def remaster(directory: Path) -> None:
 
 def boots(firmware: Firmware, bake: Callable[[str], bytes], work: Path) -> float:
     """Return the seconds from power on to the first request, booting from CD."""
-    with boot_server() as server:
+    with serve() as server:
         iso = work / "boot.iso"
         iso.write_bytes(bake(f"http://{machine.HOST}:{server.port}/boot"))
         media = AHCI_CD.arguments(iso)
-        return matrix.boot(firmware, media, server, "/boot", work, f"bench-{firmware.name}")
+        return boot_matrix.boot(firmware, media, server, "/boot", work, f"bench-{firmware.name}")
 
 
 def without_shim(url: str) -> bytes:
@@ -128,7 +127,7 @@ def without_shim(url: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="boots-from-bench-") as name:
         iso, loader = Path(name, "bare.iso"), Path(name, "ipxe.efi")
         iso.write_bytes(baked)
-        (offset,) = (part.start for part in layout.ranges(iso) if part.what == "ESP: boot sector")
+        (offset,) = (part.start for part in image_map.ranges(iso) if part.what == "ESP: boot sector")
         esp = f"{iso}@@{offset}"
         run(["mcopy", "-i", esp, "::EFI/BOOT/grubx64.efi", str(loader)])
         run(["mcopy", "-o", "-i", esp, str(loader), "::EFI/BOOT/BOOTX64.EFI"])
@@ -137,7 +136,7 @@ def without_shim(url: str) -> bytes:
 
 def without_mark(url: str) -> bytes:
     """Return an image whose script does not start the program that marks it."""
-    script = image.script_for(chain_url.parse(url))
+    script = image.script_for(boot_url.parse(url))
     without = script.replace(b"imgexec --autofree ${mark} ||\n", b"")
     if without == script:
         raise SystemExit("bench: the script does not start the mark as it is looked for here")
@@ -146,7 +145,7 @@ def without_mark(url: str) -> bytes:
 
 def bytes_read(bake: Callable[[str], bytes], work: Path) -> int:
     """Return how much a UEFI machine reads from its CD until the server's script runs."""
-    with boot_server() as server:
+    with serve() as server:
         server.files["/boot"] = b"#!ipxe\necho the script runs\nsleep 600\n"
         iso = work / "read.iso"
         iso.write_bytes(bake(f"http://{machine.HOST}:{server.port}/boot"))
@@ -166,17 +165,17 @@ def ready(opened: WebDriver, address: str) -> float:
 def in_browser(kind: str, work: Path) -> bool:
     """Measure the page in a browser; return whether it meets its targets."""
     met = []
-    file = work / page.NAME
-    file.write_bytes(page.make(image.read_template()))
-    with browser.session(work, kind) as start, boot_server() as server:
-        server.files[f"/{page.NAME}"] = file.read_bytes()
+    file = work / build_page.NAME
+    file.write_bytes(build_page.make(image.read_template()))
+    with browser.session(work, kind) as start, serve() as server:
+        server.files[f"/{build_page.NAME}"] = file.read_bytes()
         # Plain http, where the page computes the SHA-256 itself.
-        address = f"http://{browser.HOST}:{server.port}/{page.NAME}"
+        address = f"http://{browser.HOST}:{server.port}/{build_page.NAME}"
         opened = start(address)
         for where, url in (("from disk", file.as_uri()), ("over plain http", address)):
             times = row(f"{kind}: page ready, {where}", [ready(opened, url) for _ in range(5)])
             met.append(verdict("under 1.5 s", times < 1500))
-        opened.execute_script(watch.HEARD + watch.GAPS)
+        opened.execute_script(page_observer.HEARD + page_observer.GAPS)
         field = opened.find_element(By.ID, "url")
         for key in "http://h/boot":
             field.send_keys(key)

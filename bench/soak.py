@@ -9,8 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from boots_from import chain_url, image
-from lab import debs, machine
+from boots_from import boot_url, image
+from lab import debian, machine
 from lab.firmware import BIOS, UEFI, Firmware
 from lab.lan import Lan
 from lab.media import AHCI_CD
@@ -24,7 +24,7 @@ def boot(firmware: Firmware, transport: str, number: int) -> float:
     """Boot once on a LAN of its own; return the seconds from power on to the server's script."""
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
         work = Path(name)
-        with Lan(work, debs.unpack(debs.SERVERS)) as lan:
+        with Lan(work, debian.unpack(debian.SERVER_PROGRAMS)) as lan:
             lan.segment()
             (lan.www / "boot").write_text(SCRIPT)
             if transport == "http":
@@ -48,10 +48,10 @@ def tries(firmware: Firmware, fault: str, count: int) -> list[float]:
     """
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
         work = Path(name)
-        with Lan(work, debs.unpack(debs.SERVERS)) as lan:
+        with Lan(work, debian.unpack(debian.SERVER_PROGRAMS)) as lan:
             lan.segment(dhcp=fault != "no DHCP", options=("--dhcp-option=encap:175,176,1b",))
             lan.http()
-            script = image.script_for(chain_url.parse("http://bty-server/boot"))
+            script = image.script_for(boot_url.parse("http://bty-server/boot"))
             hurried = script
             for wait, less in _HURRY:
                 if wait not in hurried:

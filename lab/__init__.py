@@ -1,6 +1,6 @@
 """Machines and LANs, for all that boots one: tests, bench, the documents, the bump of the firmware.
 
-    with Lan(work, debs.unpack(SERVERS)) as lan:                 # a network of its own, with real servers in it
+    with Lan(work, debs.unpack(SERVER_PROGRAMS)) as lan:                 # a network of its own, with real servers in it
         lan.segment()                                            # a LAN with DHCP, DNS and TFTP, and a card on it
         lan.http()                                               # nginx
         with lan.machine(BIOS, "http://bty-server/boot", "name of its log") as machine:

@@ -3,21 +3,22 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import debs
+from lab import debian
 
 
 @dataclass(frozen=True)
 class Firmware:
     """What a machine is before it has a boot medium.
 
-    `pflash` holds UEFI's code and an empty variable store; `seconds` is the time-out from power on to
-    the server's script, three times and more what it takes on two busy cores.
+    `pflash` holds UEFI code and an empty variable store. `seconds` is the timeout from power on to the script of the
+    server, at least three times what it takes on two busy cores. `secure_boot`: the machine enforces it.
     """
 
     name: str
     command: tuple[str, ...]
     pflash: tuple[Path, ...] = ()
     seconds: float = 60
+    secure_boot: bool = False
 
 
 _OVMF = Path("/usr/share/OVMF")
@@ -56,9 +57,10 @@ UEFI_SECURE = Firmware(
     ),
     (_OVMF / "OVMF_CODE_4M.secboot.fd", _OVMF / "OVMF_VARS_4M.ms.fd"),
     120,
+    secure_boot=True,
 )
 ARM64_SECURE = Firmware(
-    "uefi-arm64-secure", ARM64.command, (_AAVMF / "AAVMF_CODE.ms.fd", _AAVMF / "AAVMF_VARS.ms.fd"), 300
+    "uefi-arm64-secure", ARM64.command, (_AAVMF / "AAVMF_CODE.ms.fd", _AAVMF / "AAVMF_VARS.ms.fd"), 300, True
 )
 
 
@@ -80,4 +82,4 @@ def loongarch64(root: Path) -> Firmware:
 
 
 def _unpacked(root: Path, qemu: str) -> tuple[str, ...]:
-    return (*debs.program(root, f"usr/bin/{qemu}"), "-L", str(root / "usr/share/qemu"))
+    return (*debian.program(root, f"usr/bin/{qemu}"), "-L", str(root / "usr/share/qemu"))

@@ -24,7 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 import boots_from
-from lab import debs
+from lab import debian
 from lab.firmware import UEFI, Firmware
 from lab.link import Link
 from lab.machine import Machine
@@ -46,18 +46,18 @@ class Server:
 
     def wait_for(self, pattern: str, seconds: float = 60) -> "Server":
         """Wait until it has printed a line that matches; raise AssertionError, with its log, if it doesn't."""
-        return self.wait_until(lambda: bool(re.search(pattern, self.said())), seconds)
+        return self.wait_until(lambda: bool(re.search(pattern, self.output())), seconds)
 
     def wait_until(self, started: Callable[[], bool], seconds: float = 60) -> "Server":
         """Wait until it has started, as a function tells; raise AssertionError, with its log, if it doesn't or ends."""
         end = time.monotonic() + seconds
         while not started():
-            assert self._process.poll() is None, f"{self.log.stem} ended: {self.said()}"
-            assert time.monotonic() < end, f"{self.log.stem} did not start: {self.said()}"
+            assert self._process.poll() is None, f"{self.log.stem} ended: {self.output()}"
+            assert time.monotonic() < end, f"{self.log.stem} did not start: {self.output()}"
             time.sleep(0.02)
         return self
 
-    def said(self) -> str:
+    def output(self) -> str:
         """Return what it has printed so far."""
         return self.log.read_text(errors="replace")
 
@@ -258,7 +258,7 @@ http {{
         options = ("-c", config, "-p", self.work, "-e", "stderr")
         self._start_unpacked("usr/sbin/nginx", *options, name="nginx").wait_for("using the .* event")
 
-    def https(self, certificate: trustme.LeafCert) -> str:
+    def https_directives(self, certificate: trustme.LeafCert) -> str:
         """Return what makes `http()` listen on port 443 too, with this certificate."""
         file = self.work / "server.pem"
         certificate.private_key_and_cert_chain_pem.write_to_path(file)
@@ -301,7 +301,11 @@ EXPORT {{
         # It starts without its export, too.
         assert "No export entries" not in log.read_text()
         for file in () if folder else self.www.iterdir():
-            self.run(*debs.program(self._programs, "usr/bin/nfs-cp"), str(file), f"nfs://127.0.0.1/export/{file.name}")
+            self.run(
+                *debian.program(self._programs, "usr/bin/nfs-cp"),
+                str(file),
+                f"nfs://127.0.0.1/export/{file.name}",
+            )
 
     def iscsi(self, address: str, disk: Path, target: str = IQN) -> None:
         """Serve a disk image as LUN 1 of the target (LUN 0 is tgt's controller)."""
@@ -316,11 +320,11 @@ EXPORT {{
             assert not (result := self._tgtadm(*words)).returncode, result.stderr
 
     def _tgtadm(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [*self.enter, *debs.program(self._programs, "usr/sbin/tgtadm"), "--lld=iscsi", *words]
+        command = [*self.enter, *debian.program(self._programs, "usr/sbin/tgtadm"), "--lld=iscsi", *words]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def _start_unpacked(self, program: str, *arguments: str | Path, name: str) -> Server:
-        return self.start(*debs.program(self._programs, program), *arguments, name=name)
+        return self.start(*debian.program(self._programs, program), *arguments, name=name)
 
     def faulty(self, content: str, kind: str) -> Server:
         """Start a server on port 8080 that does one thing wrong: see faulty_server.py."""
@@ -344,7 +348,7 @@ EXPORT {{
         for server in reversed(self._servers):
             server.stop()
             if error:  # pytest shows it with the test
-                print(f"--- the end of {server.log.stem}'s log\n{server.said()[-2000:]}")
+                print(f"--- the end of {server.log.stem}'s log\n{server.output()[-2000:]}")
         self._holder.kill()
         self._holder.communicate()
 

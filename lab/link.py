@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.monitor import Monitor, MonitorClosedError
+from lab.qmp import Monitor, MonitorClosedError
 
 RESETS = "e1000e_core_ctrl_sw_reset"  # QEMU's trace event: the driver resets a card when it closes it
 NEVER = float("inf")  # the seconds that an unplugged card's link takes

@@ -21,8 +21,8 @@ import pyte
 from boots_from import image
 from lab.firmware import Firmware
 from lab.link import RESETS, Link, Links
-from lab.monitor import Monitor, MonitorClosedError
-from template.checkout import BUILD
+from lab.qmp import Monitor, MonitorClosedError
+from template.paths import BUILD
 
 LOGS = BUILD / "boot-logs"
 WIDTH, HEIGHT = 80, 25  # of the screen that everything has to fit on
@@ -47,7 +47,7 @@ def usb_keyboard(controller: str, *, pc: bool = True) -> list[str]:
 
 def ipxe() -> list[str]:
     """Return the user agents of the builds of iPXE in the image: the main one and the newer one."""
-    packages = [line.split() for line in image.firmware(image.read_template())]
+    packages = [line.split() for line in image.packages(image.read_template())]
     return [f"iPXE/{version}" for name, version, *_ in packages if name == "ipxe"]
 
 
@@ -251,7 +251,7 @@ class Machine:
             if not self._changed.wait_for(lambda: self._ended, IDLE * seconds):
                 raise self._error(f"still ran after {seconds:.0f} s")
 
-    def stands_still(self, seconds: float) -> bool:
+    def is_idle_for(self, seconds: float) -> bool:
         """Return whether the machine shows nothing new, and does not reset itself, for so long.
 
         What it is still drawing, in the first two seconds that it has, does not count.
@@ -263,7 +263,7 @@ class Machine:
             before = len(self._raw)
             return not self._changed.wait_for(lambda: self._ended or len(self._raw) != before, seconds)
 
-    def shows_diagnosis(self, seconds: float, since: int = 0) -> str:
+    def wait_for_diagnosis(self, seconds: float, since: int = 0) -> str:
         """Wait for the diagnosis of a failed try and return the screen, its lines joined as they wrap.
 
         A line of all 80 columns goes on in the next: BIOS breaks words there.
@@ -274,7 +274,7 @@ class Machine:
         self.diagnosed = self.wait_for(AGAIN, seconds, may_fail=True, since=since)
         return "".join(line if len(line) == WIDTH else line + "\n" for line in self.screen())
 
-    def opens_shell(self, press: Callable[[], None]) -> None:
+    def open_shell(self, press: Callable[[], None]) -> None:
         """Press "s" while a diagnosis is shown; raise BootError if iPXE's shell does not open."""
         since = len(self.console)
         press()

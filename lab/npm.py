@@ -3,8 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from lab import once, pypi
-from template.checkout import CHECKOUT
+from lab import build_cache, pypi
+from template.paths import CHECKOUT
 
 
 def node() -> Path:
@@ -40,4 +40,4 @@ def install(name: str, root: Path) -> None:
 def modules(name: str) -> Path:
     """Install what a lock names, once; return its node_modules. Raise what `install` does."""
     made_from = "".join(file.read_text() for file in lock(name))
-    return once.made(name, made_from, lambda root: install(name, root)) / "node_modules"
+    return build_cache.directory(name, made_from, lambda root: install(name, root)) / "node_modules"

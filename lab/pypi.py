@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab import once
-from template.checkout import CHECKOUT
+from lab import build_cache
+from template.paths import CHECKOUT
 
 
 def environment(name: str) -> Path:
@@ -22,7 +22,7 @@ def environment(name: str) -> Path:
         subprocess.run([sys.executable, "-m", "venv", root], check=True)
         install(name, root / "bin" / "python")
 
-    return once.made(name, lock(name).read_text(), make)
+    return build_cache.directory(name, lock(name).read_text(), make)
 
 
 def install(name: str, python: str | Path, *words: str) -> None:

@@ -4,9 +4,9 @@ import shutil
 import sys
 
 from boots_from.errors import BootsFromError
-from release import files
-from template.checkout import DIST
-from template.tool import BuildError
+from release import artifacts
+from template.build_tools import BuildError
+from template.paths import DIST
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
     DIST.mkdir()
     print("Release", flush=True)
     try:
-        files.write(DIST)
+        artifacts.write(DIST)
     except (BuildError, BootsFromError) as error:
         print(f"release: {error}", file=sys.stderr)
         return 2

@@ -11,18 +11,20 @@ import re
 import tempfile
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import boots_from
 from boots_from import image
-from template import archive, contents, layout, mark, own
-from template.archive import Package, Pin
+from template import apt, contents, image_map, mark, overrides
+from template.apt import Package
 from template.build import EPOCH
-from template.checkout import CACHE, FIRMWARE
-from template.own import Own
-from template.tool import BuildError, run
+from template.build_tools import BuildError, run
+from template.overrides import Override
+from template.paths import CACHE, PACKAGES
+from template.pins import Pin, find, load_pins
 
 # By Debian's source package: the licence of what is in the image, in SPDX's terms. NOTICE says more.
 LICENCES = {
@@ -45,18 +47,19 @@ def make(template: bytes) -> str:
 
     Raises:
         BuildError: a package of the image's list can't be had or read, its licence is not known here, or the
-            image holds another program than it, or other files of one's own than firmware.toml names.
+            image holds another program than it, or other files of one's own than packages.toml names.
         TemplateError: the image holds no list of its firmware.
     """
-    lines = image.firmware(template)
-    folders = [pin.folder for pin in archive.load_pins(FIRMWARE)]
-    packages = archive.fetch([_pin(line, folder) for line, folder in zip(lines, folders, strict=True)], CACHE)
+    lines = image.packages(template)
+    packages = apt.fetch([_pin(line) for line in lines], CACHE)
     listed = [line.split()[3] for line in lines]
     if others := [package.name for package, sha256 in zip(packages, listed, strict=True) if package.sha256 != sha256]:
-        raise BuildError(f"the image's own {', '.join(others)} can't be had any more: run make bump, and release that")
-    files = own.load(FIRMWARE)
-    if image.own_files(template) != [one.line for one in files]:
-        raise BuildError(f"the image's own files are not those of {FIRMWARE.name}: run make template")
+        raise BuildError(
+            f"the image's own {', '.join(others)} can't be had any more: run make update-packages, and release that"
+        )
+    files = overrides.load(PACKAGES)
+    if image.overrides(template) != [one.line for one in files]:
+        raise BuildError(f"the image's own files are not those of {PACKAGES.name}: run make template")
     replaced = {one.replaces for one in files}
     programs = _programs(template)
     purl = f"pkg:pypi/boots-from@{boots_from.__version__}"
@@ -93,10 +96,13 @@ def make(template: bytes) -> str:
     return json.dumps(bill, indent=2) + "\n"
 
 
-def _pin(line: str, folder: str) -> Pin:
+def _pin(line: str) -> Pin:
+    """Return the pin of what is in the image, which may be newer than the pinned version."""
     name, version, suite, sha256 = line.split()
-    name, _, architecture = name.partition(":")
-    return Pin(name, suite, version, sha256, architecture, folder)
+    pin = find(load_pins(PACKAGES), name, suite)
+    if not pin:
+        raise BuildError(f"the image has {name} of {suite}, which {PACKAGES.name} does not pin: run make template")
+    return replace(pin, version=version, sha256=sha256)
 
 
 def _programs(template: bytes) -> dict[str, bytes]:
@@ -104,7 +110,7 @@ def _programs(template: bytes) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory(prefix="boots-from-") as work:
         file = Path(work, "template.iso")
         file.write_bytes(template)
-        starts = {part.file: part.start for part in layout.ranges(file)}
+        starts = {part.file: part.start for part in image_map.ranges(file)}
     return {path: template[starts.get(path, 0) :] for path in _SOURCES}
 
 
@@ -118,7 +124,7 @@ def _component(package: Package, programs: dict[str, bytes], replaced: set[str])
     purl = f"pkg:deb/debian/{name}@{quote(package.version, safe='~')}?{qualifiers}"
     with tempfile.TemporaryDirectory(prefix="boots-from-") as work:
         root = Path(work)
-        archive.unpack(package, root)
+        apt.unpack(package, root)
         files = [
             _program(path, (root / packed_as).read_bytes(), programs, f"{package.name} {package.version}'s")
             for path, packed_as in _SOURCES.items()
@@ -140,7 +146,7 @@ def _component(package: Package, programs: dict[str, bytes], replaced: set[str])
     }
 
 
-def _own_component(one: Own, programs: dict[str, bytes]) -> dict[str, Any]:
+def _own_component(one: Override, programs: dict[str, bytes]) -> dict[str, Any]:
     """Return the entry of a file of one's own, with the files of the image that it is."""
     content = one.path.read_bytes()
     ref = f"own:{one.replaces}"

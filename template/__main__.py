@@ -5,9 +5,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from template import archive, build, own
-from template.checkout import CACHE, FIRMWARE, TEMPLATE
-from template.tool import WORK, BuildError, no_space
+from template import apt, build, overrides
+from template.build_tools import WORK, BuildError, no_space
+from template.paths import CACHE, PACKAGES, TEMPLATE
+from template.pins import load_pins
 
 
 def main() -> int:
@@ -16,8 +17,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("template: ended by SIGTERM"))
     try:
         print("Firmware", flush=True)
-        files = own.load(FIRMWARE)
-        packages = archive.fetch(archive.load_pins(FIRMWARE), CACHE)
+        files = overrides.load(PACKAGES)
+        packages = apt.fetch(load_pins(PACKAGES), CACHE)
         print("Template", flush=True)
         with tempfile.TemporaryDirectory(prefix=WORK) as work:
             build.build(packages, files, TEMPLATE, Path(work))

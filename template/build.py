@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 from boots_from import image
-from template import archive, contents, esp, iso, mark, shared
-from template.archive import Package
-from template.checkout import FIRMWARE
-from template.own import Own
-from template.tool import BuildError, run, say
+from template import apt, contents, esp, iso, mark, shared_files
+from template.apt import Package
+from template.build_tools import BuildError, run, say
+from template.overrides import Override
+from template.paths import PACKAGES
 
 # Every time stamp in the image: 2026-01-01 00:00:00 UTC. FAT can't go below 1980.
 EPOCH = 1767225600
@@ -35,7 +35,7 @@ Made by boots-from: this image boots a machine from the URL in /EFI/BOOT/autoexe
 """
 
 
-def build(packages: list[Package], own: list[Own], output: Path, work: Path) -> None:
+def build(packages: list[Package], own: list[Override], output: Path, work: Path) -> None:
     """Lay out the template from unpacked firmware.
 
     Args:
@@ -56,7 +56,7 @@ def build(packages: list[Package], own: list[Own], output: Path, work: Path) -> 
     }
     firmware = work / "firmware"
     for package in packages:
-        archive.unpack(package, firmware)
+        apt.unpack(package, firmware)
     for one in own:
         say(f"{one.file} in place of {one.replaces}")
         (firmware / one.replaces).parent.mkdir(parents=True, exist_ok=True)
@@ -71,9 +71,9 @@ def build(packages: list[Package], own: list[Own], output: Path, work: Path) -> 
         for row in contents.ROWS
         if row.enroll
     )
-    lists = {image.FIRMWARE_LIST_TITLE: listing, image.HASH_LIST_TITLE: hashes}
+    lists = {image.PACKAGE_LIST_TITLE: listing, image.HASH_LIST_TITLE: hashes}
     if own:
-        lists[image.OWN_LIST_TITLE] = "".join(f"{one.line}\n" for one in own)
+        lists[image.OVERRIDE_LIST_TITLE] = "".join(f"{one.line}\n" for one in own)
     about = b"".join(title + lines.encode() + b"\n" for title, lines in lists.items()) + ABOUT
     for name, content in (
         (contents.SLOT, image.SLOT),
@@ -90,7 +90,7 @@ def build(packages: list[Package], own: list[Own], output: Path, work: Path) -> 
 
     tree = work / "tree"
     in_tree = {row.path: (firmware / row.source).read_bytes() for row in contents.ROWS if row.where == contents.ISO}
-    in_tree |= {path: shared.placeholder(path) for path in on_esp}
+    in_tree |= {path: shared_files.placeholder(path) for path in on_esp}
     for path, content in in_tree.items():
         place = tree / path
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -121,10 +121,10 @@ def share(whole: bytearray, esp_image: Path, on_esp: dict[str, Path]) -> None:
             raise BuildError(f"{path} is an empty file: leave its row out of template/contents.py")
         file = source.read_bytes()
         at = start + starts[path]
-        if whole[at : at + len(file)] != file or at % shared.BLOCK:
+        if whole[at : at + len(file)] != file or at % shared_files.BLOCK:
             raise BuildError(f"{path} is not at byte {at} of the image, or no block begins there")
-        files[path] = shared.Extent(at // shared.BLOCK, len(file))
-    shared.point_into_esp(whole, files, start // shared.BLOCK)
+        files[path] = shared_files.Extent(at // shared_files.BLOCK, len(file))
+    shared_files.point_into_esp(whole, files, start // shared_files.BLOCK)
 
 
 def _put(content: bytes, output: Path) -> None:
@@ -163,4 +163,4 @@ def _require(sources: list[str], firmware: Path) -> None:
     for source in sources:
         if not (firmware / source).exists():
             name = Path(source).name
-            raise BuildError(f"the firmware packages hold no {name}: pin the tested versions in {FIRMWARE.name}")
+            raise BuildError(f"the firmware packages hold no {name}: pin the tested versions in {PACKAGES.name}")

@@ -45,8 +45,8 @@ class Row:
     """A file of the image.
 
     `where` is the file system that holds it; ISO 9660 also lists what is on the ESP. `source` is a file of the unpacked
-    packages, what an [[own]] table replaces, or one of the names in brackets above; `drawn` is its part of the picture;
-    `enroll` says for which machines and URLs Secure Boot wants its hash enrolled, and is mostly empty.
+    packages, what an [[override]] table replaces, or one of the names in brackets above; `drawn` is its part of the
+    picture; `enroll` says for which machines and URLs Secure Boot wants its hash enrolled, and is mostly empty.
     """
 
     where: str
@@ -58,7 +58,7 @@ class Row:
 
     @property
     def packaged(self) -> bool:
-        """Whether it comes from a package, or from an [[own]] table."""
+        """Whether it comes from a package, or from an [[override]] table."""
         return not self.source.startswith("(")
 
 
@@ -73,17 +73,17 @@ ROWS = (
         ESP, "EFI/BOOT/grubaa64.efi", "usr/lib/ipxe/ipxe-arm64.efi", "grubaa64.efi: iPXE for ARM64",
         "iPXE for ARM64", enroll="ARM64",
     ),
-    # The newer iPXE. The main one starts it for https with ECDSA, and for scripts with commands that it lacks itself.
+    # The ECDSA iPXE. The main one starts it for https with ECDSA, and for scripts with commands that it lacks itself.
     # -x86_64 and -arm64 are iPXE's ${buildarch}.
     # snponly.efi has no drivers. Debian has none for ARM64.
     Row(
-        ESP, "EFI/BOOT/newer-ipxe-x86_64.efi", "newer/usr/lib/ipxe/snponly.efi", "newer-ipxe-x86_64.efi: iPXE 2.0",
-        "the newer iPXE, for https with ECDSA and more commands; uses the network card through the main one",
-        enroll="x86-64, newer iPXE",
+        ESP, "EFI/BOOT/ecdsa-ipxe-x86_64.efi", "ecdsa/usr/lib/ipxe/snponly.efi", "ecdsa-ipxe-x86_64.efi: iPXE 2.0",
+        "the ECDSA iPXE, for https with ECDSA and more commands; uses the network card through the main one",
+        enroll="x86-64, ECDSA iPXE",
     ),
     Row(
-        ESP, "EFI/BOOT/newer-ipxe-arm64.efi", "newer/usr/lib/ipxe/ipxe-arm64.efi", "newer-ipxe-arm64.efi: iPXE 2.0",
-        "the same for ARM64, where it has its own drivers", enroll="ARM64, newer iPXE",
+        ESP, "EFI/BOOT/ecdsa-ipxe-arm64.efi", "ecdsa/usr/lib/ipxe/ipxe-arm64.efi", "ecdsa-ipxe-arm64.efi: iPXE 2.0",
+        "the same for ARM64, where it has its own drivers", enroll="ARM64, ECDSA iPXE",
     ),
     Row(
         ESP, "EFI/BOOT/BOOTX64.EFI", "usr/lib/shim/shimx64.efi.signed", "BOOTX64.EFI: shim, signed by Microsoft",

@@ -1,7 +1,7 @@
 """The ESP: a FAT file system with the UEFI loaders, made with mtools.
 
 It is both the El Torito image for UEFI and a partition of the disk, stored once, and the ISO 9660 tree lists its files,
-too: template/shared.py. So each cluster is a block of ISO 9660, and each file has its clusters in one run.
+too: template/shared_files.py. So each cluster is a block of ISO 9660, and each file has its clusters in one run.
 
 Not handled: FAT32, and file systems that were written to later, whose files may be in pieces.
 
@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from template.tool import BuildError, run
+from template.build_tools import BuildError, run
 
 SECTOR = 512  # bytes
 CLUSTER = 2048  # bytes: a block of ISO 9660

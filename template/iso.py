@@ -7,7 +7,7 @@ page xorrisofs(1), and the layout of archiso's images, which boot on the most ma
 from collections.abc import Iterable
 from pathlib import Path
 
-from template.tool import run
+from template.build_tools import run
 
 VOLUME = "BOOTS_FROM"  # ISO 9660 allows no hyphen
 ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"  # UEFI 2.10, table 5-7

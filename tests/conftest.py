@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from lab import server
 from lab.namespaces import NoNamespacesError
-from tests.pinned import MOVED
+from lab.recording_server import RecordingServer, serve
+from tests.pinned_packages import UNPINNED
 
 # No deadline for one example: emulated machines run beside these tests. It is set here, since tests/boot imports tests
 # of tests/unit before the conftest.py there is read.
@@ -44,18 +44,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
     yield  # behind the summary of the skipped ones
     if reasons := _left_out(terminalreporter.config):
         terminalreporter.write_line(f"LEFT OUT: {len(reasons)} tests: {reasons[0]}", yellow=True)
-    for line in MOVED:
-        terminalreporter.write_line(f"NOT THE PINNED FIRMWARE: {line}", yellow=True)
+    for line in UNPINNED:
+        terminalreporter.write_line(f"NOT THE PINNED PACKAGES: {line}", yellow=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the mark thorough("uefi") hold for parameters whose id begins so; thorough(but=("bios",)) for all others.
 
-    The mark servers is read likewise.
+    The mark integration is read likewise.
     """
     for item in items:
         for mark in [
-            mark for mark in item.own_markers if mark.name in ("thorough", "servers") and (mark.args or mark.kwargs)
+            mark for mark in item.own_markers if mark.name in ("thorough", "integration") and (mark.args or mark.kwargs)
         ]:
             begins = str(getattr(item, "callspec").id).startswith(mark.args or mark.kwargs["but"])  # noqa: B009
             if begins != bool(mark.args):
@@ -78,7 +78,7 @@ def _left_out(config: pytest.Config) -> list[str]:
 
 
 @pytest.fixture
-def boot_server() -> Iterator[server.BootServer]:
+def recording_server() -> Iterator[RecordingServer]:
     """Return a running boot server of the test's own, for QEMU's user network."""
-    with server.boot_server() as running:
+    with serve() as running:
         yield running

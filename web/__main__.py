@@ -4,18 +4,18 @@ import sys
 
 from boots_from import image
 from boots_from.errors import BootsFromError
-from template.checkout import CHECKOUT, DIST
-from web import page
+from template.paths import CHECKOUT, DIST
+from web import build_page
 
 
 def main() -> int:
     """Write the page; return the exit status."""
     try:
-        content = page.make(image.read_template())
+        content = build_page.make(image.read_template())
     except BootsFromError as error:
         print(f"web: {error}", file=sys.stderr)
         return 2
-    output = DIST / page.NAME
+    output = DIST / build_page.NAME
     output.parent.mkdir(exist_ok=True)
     output.write_bytes(content)
     print(f"{output.relative_to(CHECKOUT)} {len(content):,} bytes")

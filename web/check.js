@@ -1,5 +1,5 @@
 "use strict";
-// Whether iPXE can boot from a URL, and its script: what chain_url.py and boot_script.py do.
+// Whether iPXE can boot from a URL, and its script: what boot_url.py and boot_script.py do.
 //
 // The tables of schemes, their fields and what is warned of, the messages, the patterns and the script's text come from
 // there, as `rules`; here is only the order of the checks. A test compares both on URLs that hypothesis makes.
@@ -46,7 +46,7 @@ const BakeRules = (rules) => {
     return schemeAndSlashes.exec(url)[0] + (hidesUserinfoOnly(url) ? url.slice(last + 1) : "..." + url.slice(last));
   };
 
-  const shown = (part, offset, hidden) => (offset >= hidden ? ` "${part}"` : "");
+  const shown = (part, offset, publicFrom) => (offset >= publicFrom ? ` "${part}"` : "");
 
   const slips = (url) =>
     rules.slips.flatMap(([source, atEnd, warning]) => {
@@ -120,7 +120,7 @@ const BakeRules = (rules) => {
       return pattern(`^${rules.root_path}`).test(maskInside(url)) ? rules.from_root_path : rules.from_setting;
     }
     if (url.startsWith("${")) throw refusal(messages.UNCLOSED);
-    if (pattern(`^(?:${rules.local_path})`, "i").test(url)) throw refusal(messages.LOCAL_PATH);
+    if (pattern(`^(?:${rules.local_path})`, "i").test(url)) throw refusal(messages.LOCAL_PATH, 0, { over: rules.over });
     if (found && !/^(?:[0-9]|[^/]*@|\$\{)/.test(rest) && !pattern(`^${rules.bare_ipv6}`).test(url)) {
       const bootable = rules.schemes.filter((row) => row.boot).map((row) => row.name);
       const near = bootable.find((known) => isNear(name, known));
@@ -132,8 +132,8 @@ const BakeRules = (rules) => {
     throw refusal(messages.NO_SCHEME, 0, {}, fixed);
   };
 
-  const checkSetting = (scheme, rest, hidden) => {
-    const isAddress = pattern(`^${rules.address}`).test(maskInside(rest)) && !hidden;
+  const checkSetting = (scheme, rest, publicFrom) => {
+    const isAddress = pattern(`^${rules.address}`).test(maskInside(rest)) && !publicFrom;
     return { warnings: isAddress ? [text(messages.ADDRESS, 0, { url: acceptable(`http://${rest}`) })] : [] };
   };
 
@@ -154,8 +154,8 @@ const BakeRules = (rules) => {
     return whole(masked === address ? rules.ipv6 : rules.ipv6_settings, masked);
   };
 
-  const checkHost = (host, here, hidden) => {
-    const parts = { shown: shown(host, here, hidden) };
+  const checkHost = (host, here, publicFrom) => {
+    const parts = { shown: shown(host, here, publicFrom) };
     if (host.startsWith("[")) {
       if (!isIpv6(host)) throw refusal(messages.BAD_IPV6, here, parts);
     } else if (whole(rules.dotted, host)) {
@@ -171,14 +171,14 @@ const BakeRules = (rules) => {
   };
 
   // Return warnings of a field, whose text stands at `here` in the URL.
-  const checkField = (scheme, field, part, here, hidden) => {
+  const checkField = (scheme, field, part, here, publicFrom) => {
     if (!part) {
       if (field.needed) throw refusal(messages.MISSING, here, { missing: field.name, ...scheme });
       return [];
     }
-    if (!field.pattern) return checkHost(part, here, hidden);
+    if (!field.pattern) return checkHost(part, here, publicFrom);
     if (whole(field.pattern, part)) return [];
-    const parts = { field: field.name, shown: shown(part, here, hidden), ...scheme };
+    const parts = { field: field.name, shown: shown(part, here, publicFrom), ...scheme };
     if (field.warned) return [text(field.bad, here, parts)];
     throw refusal(field.bad, here, parts);
   };
@@ -195,7 +195,7 @@ const BakeRules = (rules) => {
     return [...pieces, part.slice(start)];
   };
 
-  const checkAuthority = (scheme, rest, hidden) => {
+  const checkAuthority = (scheme, rest, publicFrom) => {
     const masked = mask(rest);
     const beforeQuery = masked.split("?", 1)[0].slice(2);
     const slash = beforeQuery.indexOf("/");
@@ -207,22 +207,22 @@ const BakeRules = (rules) => {
     const [host, port] = split(hostPort, 2);
     const nul = (masked.slice(0, start) + "x".repeat(hostPort.length) + (scheme.path ? path : "")).indexOf("%00");
     if (nul >= 0) throw refusal(messages.NUL, scheme.name.length + 1 + nul);
-    const stray = here < hidden ? refusal(messages.NOT_USERINFO, hidden - 1) : null;
+    const stray = here < publicFrom ? refusal(messages.NOT_USERINFO, publicFrom - 1) : null;
     if (stray && authority.includes("@")) throw stray;
     const warnings = [];
     try {
-      warnings.push(...checkField(scheme, rules.host_field, host, here, hidden));
+      warnings.push(...checkField(scheme, rules.host_field, host, here, publicFrom));
       if (port !== undefined) {
         if (!host.startsWith("[") && mask(port).includes(":")) {
           const meant = `${scheme.name}:${rest.slice(0, start)}[${hostPort}]${rest.slice(start + hostPort.length)}`;
           throw refusal(messages.TWO_COLONS, here, {}, isPlainIpv6(hostPort) ? meant : "");
         }
-        checkField(scheme, rules.port_field, port, here + host.length + 1, hidden);
+        checkField(scheme, rules.port_field, port, here + host.length + 1, publicFrom);
       }
     } catch (error) {
       throw stray || error;
     }
-    if (scheme.path) warnings.push(...checkField(scheme, scheme.path, path, here + hostPort.length, hidden));
+    if (scheme.path) warnings.push(...checkField(scheme, scheme.path, path, here + hostPort.length, publicFrom));
     const given = {
       "user name and password": authority.includes("@"), port: port !== undefined, query: masked.includes("?"),
     };
@@ -230,19 +230,19 @@ const BakeRules = (rules) => {
     const ignored = scheme.ignores.filter((what) => given[what]);
     warnings.push(...ignored.map((what) => text(messages.IGNORED, 0, { protocol, what })));
     const fileStart = start + hostPort.length + 1;
-    const file = scheme.name === "tftp" ? rest.slice(fileStart, fileStart + path.length - 1) : "";
+    const file = scheme.is_pxe ? rest.slice(fileStart, fileStart + path.length - 1) : "";
     return { host, file: file.includes("${") ? "" : file, warnings };
   };
 
   // A disk's fields, from left to right.
-  const checkFields = (scheme, rest, hidden) => {
+  const checkFields = (scheme, rest, publicFrom) => {
     let here = scheme.name.length + 1;
     if (rest.startsWith("/")) throw refusal(messages.DISK_SLASH, here, scheme);
     const found = split(rest, scheme.fields.length);
     let host = "";
     const warnings = found.flatMap((part, number) => {
       const field = scheme.fields[number];
-      const warned = checkField(scheme, field, part, here, hidden);
+      const warned = checkField(scheme, field, part, here, publicFrom);
       if (!field.pattern) host = part;
       here += part.length + 1;
       return warned;
@@ -259,12 +259,12 @@ const BakeRules = (rules) => {
     const start = scheme.name ? scheme.name.length + 1 : 0;
     const fragment = mask(url).indexOf("#");
     const rest = url.slice(start, fragment < 0 ? undefined : fragment);
-    const hidden = url.lastIndexOf("@") + 1;
+    const publicFrom = url.lastIndexOf("@") + 1;
     const check = scheme.fields.length ? checkFields : scheme.name ? checkAuthority : checkSetting;
-    const parts = check(scheme, rest, hidden);
+    const parts = check(scheme, rest, publicFrom);
     const warnings = [...(fragment < 0 ? [] : [text(messages.FRAGMENT, fragment)]), ...parts.warnings];
     const shownUrl = withoutUserinfo(url);
-    if (!hidesUserinfoOnly(url)) warnings.push(text(messages.HIDDEN, hidden - 1));
+    if (!hidesUserinfoOnly(url)) warnings.push(text(messages.HIDDEN, publicFrom - 1));
     warnings.push(...slips(url));
     return { url, scheme, public: shownUrl, warnings, host: parts.host || "", file: parts.file || "" };
   };

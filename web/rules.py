@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from boots_from import boot_script, chain_url, cli, image, messages
+from boots_from import boot_script, boot_url, cli, image, messages
 
 _OF_URLS = (
     "SETTING", "SCHEME", "HOST", "DOTTED", "IPV4", "IPV6", "IPV6_SETTINGS", "USERINFO", "ROOT_PATH", "ADDRESS",
-    "LOCAL_PATH", "SPACES", "QUOTES", "OPENING", "CLOSING", "ASSIGNED", "NO_COLON", "BARE_IPV6", "SCHEMES",
+    "LOCAL_PATH", "SPACES", "QUOTES", "OPENING", "CLOSING", "ASSIGNED", "NO_COLON", "BARE_IPV6", "SCHEMES", "OVER",
     "FROM_SETTING", "FROM_ROOT_PATH", "HOST_FIELD", "PORT_FIELD", "HOST_SLIPS", "SLIPS",
 )  # fmt: skip
 
@@ -19,7 +19,7 @@ def export() -> dict[str, Any]:
     """Return them, ready for JSON."""
     return {
         "output": cli.OUTPUT,
-        **{name.lower(): _plain(getattr(chain_url, name)) for name in _OF_URLS},
+        **{name.lower(): _plain(getattr(boot_url, name)) for name in _OF_URLS},
         "messages": {name: _plain(value) for name, value in vars(messages).items() if name.isupper()},
         "shown": boot_script.SHOWN,
         "boot": boot_script.BOOT,

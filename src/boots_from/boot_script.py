@@ -2,8 +2,8 @@
 
 import re
 
-from boots_from import packaged
-from boots_from.chain_url import ChainUrl, hides_userinfo_only
+from boots_from import resources
+from boots_from.boot_url import BootUrl, hides_userinfo_only
 from boots_from.errors import TemplateError
 
 SHOWN = 158  # bytes of the URL that are echoed: two lines of the 80-column screen
@@ -21,28 +21,28 @@ def text() -> str:
     Raises:
         TemplateError: the installed package is damaged.
     """
-    return re.sub(r"(?m)^(?:#(?: .*)?)?\n", "", packaged.read("boot.ipxe").decode("ascii"))
+    return re.sub(r"(?m)^(?:#(?: .*)?)?\n", "", resources.read("boot.ipxe").decode("ascii"))
 
 
-def render(chain_url: ChainUrl) -> bytes:
-    """Return the script that boots from `chain_url`, in ASCII.
+def render(boot_url: BootUrl) -> bytes:
+    """Return the script that boots from `boot_url`, in ASCII.
 
     Args:
-        chain_url: a checked URL. What is echoed on the machine's screen is its `public` form, cut
+        boot_url: a checked URL. What is echoed on the machine's screen is its `public` form, cut
             to two lines; iPXE itself leaves out user information where it prints the URL.
 
     Raises:
         TemplateError: the installed package is damaged, or its script has a word that nothing here fills in.
     """
-    boot, then = BOOT[chain_url.scheme.boot]
-    public = chain_url.public
+    boot, then = BOOT[boot_url.scheme.boot]
+    public = boot_url.public
     words = {
-        "URL": chain_url.url,
+        "URL": boot_url.url,
         "SHOWN": public if len(public) <= SHOWN else public[: SHOWN - 3] + "...",
-        "SCHEME": chain_url.scheme.name or "none",  # one that begins with a setting
-        "FAMILY": "ipv6" if chain_url.host.startswith("[") else "ipv4",
-        "ADDRESS": chain_url.host if re.fullmatch(r"[0-9.]+", chain_url.host) else "",
-        "FILE": chain_url.file,
+        "SCHEME": boot_url.scheme.name or "none",  # one that begins with a setting
+        "FAMILY": "ipv6" if boot_url.host.startswith("[") else "ipv4",
+        "ADDRESS": boot_url.host if re.fullmatch(r"[0-9.]+", boot_url.host) else "",
+        "FILE": boot_url.file,
         "BOOT": boot,
         "THEN": then,
     }
@@ -55,9 +55,9 @@ def render(chain_url: ChainUrl) -> bytes:
         ) from None
 
 
-def redact(chain_url: ChainUrl) -> bytes:
+def redact(boot_url: BootUrl) -> bytes:
     """Return the script without user information: what may be printed."""
-    redacted = chain_url._replace(url=chain_url.public)
-    if not hides_userinfo_only(chain_url.url):  # then the host and the file may be pieces of a password
-        redacted = redacted._replace(host="", file=chain_url.file and "...")
+    redacted = boot_url._replace(url=boot_url.public)
+    if not hides_userinfo_only(boot_url.url):  # then the host and the file may be pieces of a password
+        redacted = redacted._replace(host="", file=boot_url.file and "...")
     return render(redacted)

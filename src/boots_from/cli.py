@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from boots_from import HOME, __version__, chain_url, image
-from boots_from.chain_url import ChainUrl
+from boots_from import HOME, __version__, boot_url, image
+from boots_from.boot_url import BootUrl
 from boots_from.errors import BootsFromError
 
 TYPE_CHECKING = False  # mypy takes it for true; typing takes 3 ms to import
@@ -54,14 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _run(words: list[str]) -> int:
+def _run(arguments: list[str]) -> int:
     try:
-        if words[:1] in (["--help"], ["-h"]):
+        if arguments[:1] in (["--help"], ["-h"]):
             _print(sys.stdout, _help())
-        elif words[:1] == ["--version"]:
+        elif arguments[:1] == ["--version"]:
             _print(sys.stdout, _version())
         else:
-            _bake(_url(words))
+            _bake(_url(arguments))
     except BootsFromError as error:
         return _fail(str(error), 2)
     except OSError as error:  # of _print: a file that can't be read or written has become a BootsFromError
@@ -107,25 +107,25 @@ def _print(stream: "TextIO | None", text: str) -> None:
             raise
 
 
-def _url(words: list[str]) -> str:
+def _url(arguments: list[str]) -> str:
     """Return the one argument. The others are not repeated: they may be the rest of a password with a space."""
-    if words[:1] == ["--"]:
-        words = words[1:]
-    elif any(re.match("-$|-o|-O|--out", word) for word in words):
+    if arguments[:1] == ["--"]:
+        arguments = arguments[1:]
+    elif any(re.match("-$|-o|-O|--out", word) for word in arguments):
         raise BootsFromError(f"the output is always ./{OUTPUT}: mv it afterwards, or run this in another directory")
-    elif any(word.startswith("-") for word in words):
+    elif any(word.startswith("-") for word in arguments):
         raise BootsFromError(f"no such option: there are --help and --version; {USAGE}")
-    if not words:
+    if not arguments:
         raise BootsFromError(f"no URL: {USAGE}")
-    if len(words) > 1 and all(re.match(f"{chain_url.SCHEME}//", word) for word in words):
+    if len(arguments) > 1 and all(re.match(f"{boot_url.SCHEME}//", word) for word in arguments):
         raise BootsFromError(
-            f"{len(words)} URLs: run this once for each, in another directory, or mv {OUTPUT} in between"
+            f"{len(arguments)} URLs: run this once for each, in another directory, or mv {OUTPUT} in between"
         )
-    if len(words) > 1:
-        raise BootsFromError(f"{len(words)} arguments, not one URL: put it in single quotes; {USAGE}")
-    if words[0] in ("help", "version"):
-        raise BootsFromError(f"{words[0]} is no URL: run boots-from --{words[0]}")
-    return words[0]
+    if len(arguments) > 1:
+        raise BootsFromError(f"{len(arguments)} arguments, not one URL: put it in single quotes; {USAGE}")
+    if arguments[0] in ("help", "version"):
+        raise BootsFromError(f"{arguments[0]} is no URL: run boots-from --{arguments[0]}")
+    return arguments[0]
 
 
 def _help() -> str:
@@ -147,15 +147,15 @@ address by DHCP and boots what the URL names.
 
 def _help_table() -> str:
     lines = ["URLs:"]
-    for scheme in chain_url.SCHEMES:
+    for scheme in boot_url.SCHEMES:
         if scheme.boot:
             lines += [f"  {scheme.form}", f"      {scheme.transport}; {scheme.boot}"]
         else:
             lines += [f"  {scheme.form}", f"      no: {scheme.lacks};", f"      {scheme.instead}"]
     lines += [
-        f"  {chain_url.FROM_SETTING.form}[...]",
-        f"      {chain_url.FROM_SETTING.transport}, such as {chain_url.FROM_SETTING.example} or"
-        f" {chain_url.FROM_ROOT_PATH.example} of DHCP",
+        f"  {boot_url.FROM_SETTING.form}[...]",
+        f"      {boot_url.FROM_SETTING.transport}, such as {boot_url.FROM_SETTING.example} or"
+        f" {boot_url.FROM_ROOT_PATH.example} of DHCP",
         "",
         "iPXE settings such as ${net0/mac} and ${uuid} are filled in at boot.",
     ]
@@ -165,13 +165,13 @@ def _help_table() -> str:
 def _version() -> str:
     template = image.read_template()
     lines = [f"boots-from {__version__}"]
-    for line in image.firmware(template):
+    for line in image.packages(template):
         package, version, suite, _ = line.split()
         lines.append(f"firmware {package} {version} (Debian {suite})")
-    for line in image.own_files(template):
+    for line in image.overrides(template):
         file, sha256, source = line.split()
         lines += [f"firmware {file}, not Debian's, in place of {source}; SHA-256", f"  {sha256}"]
-    for line in image.enrolled_hashes(template):
+    for line in image.hashes_to_enroll(template):
         path, sha256, what = line.split(maxsplit=2)
         lines.append(f"Secure Boot, {what}: enroll {path}; MokManager shows SHA256 hash")
         lines += [f"  {row}" for row in image.mok_rows(sha256)]
@@ -181,7 +181,7 @@ def _version() -> str:
 def _bake(url: str) -> None:
     import threading
 
-    parsed = chain_url.parse(url)
+    parsed = boot_url.parse(url)
     baked = image.pieces(image.map_template(), image.script_for(parsed))
     secret = parsed.public != parsed.url
     for warning in parsed.warnings:
@@ -238,7 +238,7 @@ def _is_file(stream: "TextIO | None") -> bool:
         return False  # closed, or of a caller that has its own
 
 
-def _summary(parsed: ChainUrl, size: int, sha256: str, permissions: int) -> str:
+def _summary(parsed: BootUrl, size: int, sha256: str, permissions: int) -> str:
     """Return what is printed of an image that is written, with `permissions`."""
     url = [parsed.public[at : at + WIDTH - 11] for at in range(0, len(parsed.public), WIDTH - 11)]
     lines = [
@@ -291,7 +291,7 @@ def _write(baked: list[bytes | memoryview], mode: int, caught: list[int]) -> int
             if os.path.exists(part):
                 os.unlink(part)
     except OSError as error:
-        raise BootsFromError(f"can't write {OUTPUT} in this directory: {_why(error)}") from None
+        raise BootsFromError(f"can't write {OUTPUT} in this directory: {_reason_and_remedy(error)}") from None
     _sync_directory()
     return permissions
 
@@ -323,7 +323,7 @@ def _reason(error: OSError) -> str:
     return (error.strerror or type(error).__name__).lower()
 
 
-def _why(error: OSError) -> str:
+def _reason_and_remedy(error: OSError) -> str:
     import errno
 
     remedies = {

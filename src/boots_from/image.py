@@ -10,7 +10,7 @@ import _thread  # threading takes 1 ms to import
 from collections.abc import Iterable, Iterator
 from mmap import mmap
 
-from boots_from import boot_script, chain_url, messages, packaged
+from boots_from import boot_script, boot_url, messages, resources
 from boots_from.errors import TemplateError, UrlError
 
 SLOT_SIZE = 14336  # bytes
@@ -38,10 +38,10 @@ def _placeholder() -> bytes:
 SLOT = _placeholder()
 
 # In the ISO's firmware.txt: this line, then a line "package version suite SHA-256" for each, then an empty line.
-FIRMWARE_LIST_TITLE = b"# boots-from firmware: Debian package, version, suite, SHA-256\n"
+PACKAGE_LIST_TITLE = b"# boots-from firmware: Debian package, version, suite, SHA-256\n"
 
 # Likewise, with lines "file SHA-256 source", where files of one's own stand for some of these packages'.
-OWN_LIST_TITLE = b"# boots-from firmware that is not Debian's: file, SHA-256, in place of\n"
+OVERRIDE_LIST_TITLE = b"# boots-from firmware that is not Debian's: file, SHA-256, in place of\n"
 
 # Likewise, with lines "path SHA-256 what for": what to enroll with MokManager.
 HASH_LIST_TITLE = b"# boots-from Secure Boot: file to enroll, SHA-256 as MokManager shows it, what for\n"
@@ -62,7 +62,7 @@ class Image:
 
     def __init__(self, url: str) -> None:
         """Take what `bake` takes; raise what it raises."""
-        parsed = chain_url.parse(url)
+        parsed = boot_url.parse(url)
         self._pieces = _with_script(_shared_template(), script_for(parsed))
         self._sha256 = ""
         self.size = sum(map(len, self._pieces))
@@ -128,16 +128,16 @@ def bake(url: str) -> bytes:
         UrlError: iPXE could not boot from the URL, or it is too long for the slot.
         TemplateError: the installed package is damaged.
     """
-    return fill(map_template(), script_for(chain_url.parse(url)))
+    return fill(map_template(), script_for(boot_url.parse(url)))
 
 
-def script_for(parsed: chain_url.ChainUrl) -> bytes:
+def script_for(parsed: boot_url.BootUrl) -> bytes:
     """Return a URL's script; raise UrlError if it is longer than the slot."""
     script = boot_script.render(parsed)
     if len(script) > SLOT_SIZE:
         over = len(script) - SLOT_SIZE
         if parsed.file:  # a tftp URL's path is there twice; what stands behind it, once
-            over -= max(0, over - chain_url.bytes_behind_path(parsed.url)) // 2
+            over -= max(0, over - boot_url.bytes_behind_path(parsed.url)) // 2
         length = len(parsed.url)
         raise UrlError(messages.TOO_LONG.text(length=length, over=over, limit=length - over))
     return script
@@ -145,12 +145,12 @@ def script_for(parsed: chain_url.ChainUrl) -> bytes:
 
 def read_template() -> bytes:
     """Return the packaged template; raise TemplateError if there is none."""
-    return packaged.read("template.iso")
+    return resources.read("template.iso")
 
 
 def map_template() -> bytes | mmap:
-    """Return what `read_template` does, for a moment: see `packaged.mapped`."""
-    return packaged.mapped("template.iso")
+    """Return what `read_template` does, for a moment: see `resources.mapped`."""
+    return resources.mapped("template.iso")
 
 
 def slot_offset(template: bytes | bytearray | mmap) -> int:
@@ -220,21 +220,21 @@ def fill(template: bytes | mmap, script: bytes) -> bytes:
     return b"".join(pieces(template, script))
 
 
-def firmware(template: bytes) -> list[str]:
+def packages(template: bytes) -> list[str]:
     """Return the lines "package version suite SHA-256" that the template was built from.
 
     Raises:
         TemplateError: the template holds no such list.
     """
-    return _list(template, FIRMWARE_LIST_TITLE)
+    return _list(template, PACKAGE_LIST_TITLE)
 
 
-def own_files(template: bytes) -> list[str]:
+def overrides(template: bytes) -> list[str]:
     """Return the lines "file SHA-256 source" of what is not from the packages, but stands for their file `source`."""
-    return _list(template, OWN_LIST_TITLE) if OWN_LIST_TITLE in template else []
+    return _list(template, OVERRIDE_LIST_TITLE) if OVERRIDE_LIST_TITLE in template else []
 
 
-def enrolled_hashes(template: bytes) -> list[str]:
+def hashes_to_enroll(template: bytes) -> list[str]:
     """Return the lines "path SHA-256 what for" of what is to be enrolled for Secure Boot, as MokManager shows it.
 
     Raises:

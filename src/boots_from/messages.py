@@ -51,9 +51,7 @@ LACKING = Message('can\'t boot from "{name}:" {at}, for {lacks}', "{instead}")
 SLASHES = Message('{slashes} after "{name}:" {at}', _FORM, asks=True)
 UNKNOWN_SCHEME = Message("unknown scheme{shown} {at}", "use one of {bootable}", asks=True)
 NO_SCHEME = Message("no scheme {at}", "begin the URL with one, as in {example}", asks=True)
-LOCAL_PATH = Message(
-    "a path, not a URL {at}", "serve that file over http, https, tftp or nfs, and give its URL, such as {example}"
-)
+LOCAL_PATH = Message("a path, not a URL {at}", "serve that file over {over}, and give its URL, such as {example}")
 
 # Of its parts.
 MISSING = Message("no {missing} {at}", _FORM)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import debs, mok
+from lab import debian, mok_manager
 from lab.firmware import BIOS, UEFI, Firmware
 from lab.lan import Lan
 from lab.machine import BANNER, Machine
@@ -22,7 +22,7 @@ def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Variables:
 
     def variables(firmware: Firmware) -> Path:
         if firmware.name not in stores:
-            stores[firmware.name] = mok.enrolled_variables(firmware, tmp_path_factory.mktemp(firmware.name))
+            stores[firmware.name] = mok_manager.boot_and_enroll(firmware, tmp_path_factory.mktemp(firmware.name))
         return stores[firmware.name]
 
     return variables
@@ -31,7 +31,7 @@ def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Variables:
 @pytest.fixture(scope="session")
 def servers() -> Path:
     """Return where the servers' programs lie."""
-    return debs.unpack(debs.SERVERS)
+    return debian.unpack(debian.SERVER_PROGRAMS)
 
 
 @pytest.fixture(params=[UEFI, BIOS], ids=lambda firmware: firmware.name)

@@ -9,12 +9,12 @@ import pytest
 
 import boots_from
 from boots_from import image
-from lab import debs, machine
+from lab import debian, machine
 from lab.firmware import ARM64, BIOS, UEFI, UEFI_SECURE, Firmware, loongarch64, riscv64
 from lab.lan import Lan
 from lab.machine import Machine
 from lab.media import AHCI_CD, XHCI_CD, XHCI_STICK, Medium
-from template.checkout import FIRMWARE
+from template.paths import PACKAGES
 
 DISK, ITSELF, NOTHING, FAILS = "the disk boots", "our own image again", "No bootable device", "fails, and tries again"
 MEDIA = {"SATA CD": AHCI_CD, "USB CD": XHCI_CD, "USB stick": XHCI_STICK}
@@ -60,8 +60,8 @@ sleep 600""",
 OTHERS: dict[str, tuple[Callable[[], Firmware], Medium]] = {
     "ARM64 CD": (lambda: ARM64, XHCI_CD),
     "ARM64 stick": (lambda: ARM64, XHCI_STICK),
-    "RISC-V 64": (lambda: riscv64(debs.unpack(debs.MACHINES)), XHCI_STICK),
-    "LoongArch64": (lambda: loongarch64(debs.unpack(debs.MACHINES)), XHCI_STICK),
+    "RISC-V 64": (lambda: riscv64(debian.unpack(debian.MACHINES)), XHCI_STICK),
+    "LoongArch64": (lambda: loongarch64(debian.unpack(debian.MACHINES)), XHCI_STICK),
 }
 
 
@@ -88,12 +88,17 @@ def write_grub(disk: Path, menu: str) -> None:
     with disk.open("wb") as written:
         written.truncate(40 << 20)
     esp = ("-i", f"{disk}@@1M")
-    grub = debs.unpack(debs.PXE) / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
+    grub = debian.unpack(debian.PXE) / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
     for command in (
         ("sgdisk", "--new=1:2048:+38M", "--typecode=1:ef00", disk),
         ("mformat", *esp, "-F", "-T", str(38 << 11), "::"),
         ("mmd", *esp, "::/EFI", "::/EFI/BOOT", "::/EFI/debian"),
-        ("mcopy", *esp, debs.unpack(FIRMWARE) / "usr/lib/shim/shimx64.efi.signed", "::/EFI/BOOT/BOOTX64.EFI"),
+        (
+            "mcopy",
+            *esp,
+            debian.unpack(PACKAGES) / "usr/lib/shim/shimx64.efi.signed",
+            "::/EFI/BOOT/BOOTX64.EFI",
+        ),
         ("mcopy", *esp, grub, "::/EFI/BOOT/grubx64.efi"),
         ("mcopy", *esp, file, "::/EFI/debian/grub.cfg"),
     ):
@@ -148,7 +153,7 @@ def test_sanboot_boots_the_disk_of_other_machines(lan: Lan, other: str, tmp_path
 
 @pytest.mark.thorough
 def test_sanboot_of_an_ipxe_of_the_server_boots_the_disk(lan: Lan, tmp_path: Path) -> None:
-    shutil.copy(debs.unpack(FIRMWARE) / "usr/lib/ipxe/snponly.efi", lan.www)
+    shutil.copy(debian.unpack(PACKAGES) / "usr/lib/ipxe/snponly.efi", lan.www)
     (lan.www / "inner").write_text(f"#!ipxe\n{SANBOOT} || echo too far\necho too far\n")
     script = "imgfetch --name autoexec.ipxe inner\nchain snponly.efi"
     boots_the_disk(lan, script, tmp_path, UEFI, AHCI_CD, "sanboot-chained")

@@ -11,13 +11,13 @@ import pytest
 
 import boots_from
 from boots_from import image
-from lab import debs
+from lab import debian
 from lab.firmware import ARM64, UEFI, UEFI_SECURE, Firmware, loongarch64, riscv64
 from lab.lan import Lan
 from lab.machine import Machine
 from lab.media import AHCI_CD, SCSI_CD
 from template import mark
-from template.checkout import FIRMWARE
+from template.paths import PACKAGES
 from tests.boot.test_local_disk import LINES, SANBOOT
 
 URL = "http://bty-server/boot"
@@ -47,8 +47,8 @@ sleep 600
 MACHINES: dict[str, Callable[[], Firmware]] = {
     "x86-64": lambda: UEFI,
     "ARM64": lambda: ARM64,
-    "RISC-V 64": lambda: riscv64(debs.unpack(debs.MACHINES)),
-    "LoongArch64": lambda: loongarch64(debs.unpack(debs.MACHINES)),
+    "RISC-V 64": lambda: riscv64(debian.unpack(debian.MACHINES)),
+    "LoongArch64": lambda: loongarch64(debian.unpack(debian.MACHINES)),
 }
 PROGRAM = Path(sys.executable).with_name("virt-fw-vars")
 
@@ -81,7 +81,7 @@ def test_counts_to_two_is_deleted_and_ends_with_a_reset(machine: str, tmp_path: 
 @pytest.mark.parametrize("enrolled", [False, True])
 @pytest.mark.thorough
 def test_secure_boot_wants_its_hash(enrolled: bool, tmp_path: Path) -> None:
-    hashes = {line.split()[0]: line.split()[1] for line in image.enrolled_hashes(image.read_template())}
+    hashes = {line.split()[0]: line.split()[1] for line in image.hashes_to_enroll(image.read_template())}
     files = ["EFI/BOOT/grubx64.efi", "EFI/BOOT/mark-running-x86_64.efi"][: 1 + enrolled]
     shim = "605dab50-e046-4300-abb6-3dd810dd8b23"
     variables(UEFI_SECURE, tmp_path, *(word for file in files for word in ("--add-mok-hash", shim, hashes[file])))
@@ -162,7 +162,7 @@ ENDS = {
     "its own iPXE": "imgfetch --name autoexec.ipxe inner\nchain snponly.efi",
     "its own iPXE, sanboot": "imgfetch --name autoexec.ipxe sanboot\nchain snponly.efi",
     "GRUB": "chain tftp://bty-server/grubnetx64.efi",
-    "newer iPXE": f"params\n{SANBOOT}",
+    "ECDSA iPXE": f"params\n{SANBOOT}",
 }
 
 
@@ -173,8 +173,8 @@ def test_firmware_that_comes_back_boots_from_the_url_again(lan: Lan, end: str) -
     (lan.www / "boot").write_text(f"#!ipxe\n{ENDS[end]}\n")
     (lan.www / "inner").write_text("#!ipxe\nexit 1\n")
     (lan.www / "sanboot").write_text(f"#!ipxe\n{SANBOOT}\n")
-    shutil.copy(debs.unpack(FIRMWARE) / "usr/lib/ipxe/snponly.efi", lan.www)
-    grub = debs.unpack(debs.PXE) / "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
+    shutil.copy(debian.unpack(PACKAGES) / "usr/lib/ipxe/snponly.efi", lan.www)
+    grub = debian.unpack(debian.PXE) / "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
     shutil.copy(grub, lan.www / "grubnetx64.efi")
     (lan.www / "grub").mkdir()
     (lan.www / "grub" / "grub.cfg").write_text("exit\n")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import debs
+from lab import debian
 from lab.firmware import BIOS, UEFI, Firmware
 from lab.lan import Lan
-from template.checkout import FIRMWARE
+from template.paths import PACKAGES
 from tests.boot.conftest import Boot
 from tests.boot.test_local_disk import installed_disk
 
@@ -20,7 +20,10 @@ OTHER = "--dhcp-boot=other/file,other-server,10.0.0.99"
 @pytest.mark.thorough("bios-bty-server", "uefi-x86_64-bty-server")
 def test_finds_its_menu_file(lan: Lan, boot: Boot, firmware: Firmware, host: str) -> None:
     lan.segment(options=(OTHER,) if host == "10.0.0.1" else ())
-    programs, lib = debs.unpack(debs.PXE) / "usr/lib", debs.unpack(FIRMWARE) / "usr/lib"
+    programs, lib = (
+        debian.unpack(debian.PXE) / "usr/lib",
+        debian.unpack(PACKAGES) / "usr/lib",
+    )
     folder = lan.www / "deep" / "down"
     (folder / "pxelinux.cfg").mkdir(parents=True)
     if firmware is BIOS:
@@ -46,12 +49,12 @@ def test_shim_starts_its_neighbour(lan: Lan, boot: Boot, signed: bool) -> None:
     (lan.www / "grub").mkdir()
     (lan.www / "grub" / "grub.cfg").write_text('menuentry "its own menu" {\n echo menu\n}\n')
     folder.mkdir(parents=True)
-    shutil.copy(debs.unpack(FIRMWARE) / "usr/lib/shim/shimx64.efi.signed", folder / "shimx64.efi")
+    shutil.copy(debian.unpack(PACKAGES) / "usr/lib/shim/shimx64.efi.signed", folder / "shimx64.efi")
     grub = "x86_64-efi-signed/grubnetx64.efi.signed" if signed else "x86_64-efi/monolithic/grubnetx64.efi"
-    shutil.copy(debs.unpack(debs.PXE) / "usr/lib/grub" / grub, folder / "grubx64.efi")
+    shutil.copy(debian.unpack(debian.PXE) / "usr/lib/grub" / grub, folder / "grubx64.efi")
     booted = boot("tftp://10.0.0.1/deep/down/shimx64.efi")
     if signed:
-        assert "Malformed binary after Attribute Certificate Table" in booted.shows_diagnosis(60)
+        assert "Malformed binary after Attribute Certificate Table" in booted.wait_for_diagnosis(60)
     else:
         booted.wait_for("its own menu", 60)
     assert f"sent {folder}/grubx64.efi to 10.0.0." in (lan.work / "dnsmasq0.log").read_text()
@@ -63,7 +66,7 @@ def test_shim_starts_its_neighbour(lan: Lan, boot: Boot, signed: bool) -> None:
 def test_grub_goes_on_to_the_next_boot_device(lan: Lan, boot: Boot, ends: str, tmp_path: Path) -> None:
     """What MAAS, Foreman and others have it do on an installed machine."""
     lan.segment()
-    grub = debs.unpack(debs.PXE) / "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
+    grub = debian.unpack(debian.PXE) / "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
     shutil.copy(grub, lan.www / "grubnetx64.efi")
     (lan.www / "grub").mkdir()
     (lan.www / "grub" / "grub.cfg").write_text(f"{ends}\n")
@@ -76,7 +79,7 @@ def test_grub_goes_on_to_the_next_boot_device(lan: Lan, boot: Boot, ends: str, t
 @pytest.mark.thorough("exit-", "exit 2")
 def test_ipxe_of_the_server_ends_as_a_script_does(lan: Lan, boot: Boot, ends: str, tmp_path: Path) -> None:
     lan.segment()
-    shutil.copy(debs.unpack(FIRMWARE) / "usr/lib/ipxe/snponly.efi", lan.www)
+    shutil.copy(debian.unpack(PACKAGES) / "usr/lib/ipxe/snponly.efi", lan.www)
     (lan.www / "inner").write_text(f"#!ipxe\necho of the server\n{ends}\n")
     (lan.www / "boot").write_text("#!ipxe\nimgfetch --name autoexec.ipxe inner\nchain snponly.efi\n")
     booted = boot("tftp://bty-server/boot", *installed_disk(tmp_path, UEFI))

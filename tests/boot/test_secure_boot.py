@@ -12,14 +12,14 @@ import trustme
 
 import boots_from
 from boots_from import image
-from documents.matrix import boot
-from lab import debs, machine, mok
+from lab import debian, machine, mok_manager
+from lab.boot_matrix import boot
 from lab.firmware import ARM64_SECURE, UEFI_SECURE, Firmware
 from lab.lan import Lan, trusting
 from lab.machine import BootError, Machine
 from lab.media import SCSI_CD, XHCI_STICK
-from lab.server import BootServer
-from template.checkout import FIRMWARE
+from lab.recording_server import RecordingServer
+from template.paths import PACKAGES
 from tests.boot.conftest import Variables
 from tests.boot.test_local_disk import SANBOOT, installed_disk
 from tests.boot.test_transports import ECDSA, RSA
@@ -35,14 +35,14 @@ def bake(url: str, work: Path) -> Path:
 
 def power_on(firmware: Firmware, work: Path, name: str, controller: str = "qemu-xhci") -> Machine:
     """Power on a machine with `work`'s image in its CD drive, and a USB keyboard."""
-    media = [*SCSI_CD.arguments(work / "boots-from.iso"), *mok.keyboard(firmware, controller)]
+    media = [*SCSI_CD.arguments(work / "boots-from.iso"), *mok_manager.keyboard(firmware, controller)]
     return Machine(firmware, media, work, f"{firmware.name}-{name}")
 
 
 def enroll(firmware: Firmware, work: Path, name: str, controller: str = "qemu-xhci") -> str:
     """Enroll the hash of `work`'s image on the machine that lives in `work`."""
     with power_on(firmware, work, name, controller) as running:
-        return mok.enroll(running)
+        return mok_manager.enroll(running)
 
 
 @FIRMWARES
@@ -50,38 +50,38 @@ def enroll(firmware: Firmware, work: Path, name: str, controller: str = "qemu-xh
 def test_first_boot_is_refused_and_waits_for_the_operator(firmware: Firmware, tmp_path: Path) -> None:
     bake("http://bootserver/boot", tmp_path)
     with power_on(firmware, tmp_path, "refused") as running:
-        running.wait_for(mok.REFUSED, firmware.seconds, may_fail=True)
-        assert running.stands_still(15)
+        running.wait_for(mok_manager.REFUSED, firmware.seconds, may_fail=True)
+        assert running.is_idle_for(15)
         running.press("ret", shows="Booting in 1 second")  # MokManager counts from 10
-        running.wait_for(mok.REFUSED, 20, may_fail=True, since=running.console.index("Booting in 1 second"))
-        assert running.stands_still(5)
+        running.wait_for(mok_manager.REFUSED, 20, may_fail=True, since=running.console.index("Booting in 1 second"))
+        assert running.is_idle_for(5)
         running.press("ret", shows="BdsDxe: ")  # the firmware goes on to the next boot device
         assert "iPXE" not in running.console
     with power_on(firmware, tmp_path, "refused-again") as running:
-        running.wait_for(mok.REFUSED, firmware.seconds, may_fail=True)
+        running.wait_for(mok_manager.REFUSED, firmware.seconds, may_fail=True)
 
 
 @FIRMWARES
 @pytest.mark.thorough("uefi-arm64")
 def test_enrolled_once_it_boots_from_every_url(
-    firmware: Firmware, enrolled: Variables, boot_server: BootServer, tmp_path: Path
+    firmware: Firmware, enrolled: Variables, recording_server: RecordingServer, tmp_path: Path
 ) -> None:
     """From CD and from USB, with URLs that it did not have then."""
     shutil.copy(enrolled(firmware), tmp_path)
     for medium in (SCSI_CD, XHCI_STICK):
         path = f"/{secrets.token_hex(8)}"
-        iso = bake(f"http://{machine.HOST}:{boot_server.port}{path}", tmp_path)
-        boot_server.requests.clear()
+        iso = bake(f"http://{machine.HOST}:{recording_server.port}{path}", tmp_path)
+        recording_server.requests.clear()
         name = f"{firmware.name}-{medium.name}"
         # A question would fail it: nobody answers.
-        seconds = boot(firmware, medium.arguments(iso), boot_server, path, tmp_path, name)
+        seconds = boot(firmware, medium.arguments(iso), recording_server, path, tmp_path, name)
         print(f"{name}: {seconds:.1f} s to the request")
 
 
 @FIRMWARES
 @pytest.mark.parametrize("kind", [RSA, ECDSA], ids=["RSA", "ECDSA"])
 @pytest.mark.thorough
-def test_https_wants_the_newer_ipxe_enrolled_for_ecdsa(
+def test_https_wants_the_ecdsa_ipxe_enrolled_for_ecdsa(
     firmware: Firmware, kind: trustme.KeyType, enrolled: Variables, lan: Lan, tmp_path: Path
 ) -> None:
     """Until then the first build says so."""
@@ -90,22 +90,22 @@ def test_https_wants_the_newer_ipxe_enrolled_for_ecdsa(
     nonce = secrets.token_hex(8)
     lan.segment()
     (lan.www / "boot").write_text(f"#!ipxe\necho {nonce}\nsleep 600\n")
-    lan.http(lan.https(ca.issue_cert("bty-server", key_type=kind)))
+    lan.http(lan.https_directives(ca.issue_cert("bty-server", key_type=kind)))
 
     def power_on(name: str) -> Machine:
         trusts = trusting([ca], tmp_path, firmware)
-        words = ("https://bty-server/boot", f"{firmware.name}-https-{name}", *mok.keyboard(firmware))
+        words = ("https://bty-server/boot", f"{firmware.name}-https-{name}", *mok_manager.keyboard(firmware))
         return lan.machine(trusts, *words, medium=SCSI_CD)
 
     if kind is ECDSA:
         with power_on("refused") as running:
-            screen = running.shows_diagnosis(firmware.seconds)
+            screen = running.wait_for_diagnosis(firmware.seconds)
             assert "Verification failed: Security Policy Violation" in running.console
-            file = {UEFI_SECURE: "newer-ipxe-x86_64.efi", ARM64_SECURE: "newer-ipxe-arm64.efi"}[firmware]
+            file = {UEFI_SECURE: "ecdsa-ipxe-x86_64.efi", ARM64_SECURE: "ecdsa-ipxe-arm64.efi"}[firmware]
             assert f"virtio-net: Secure Boot: enroll {file}\n" in screen
-            running.opens_shell(lambda: running.press("s"))
-            shown = mok.enroll_another(running, "newer-ipxe")
-        assert f"EFI/BOOT/{file} {shown}" in "\n".join(image.enrolled_hashes(image.read_template()))
+            running.open_shell(lambda: running.press("s"))
+            shown = mok_manager.enroll_another(running, "ecdsa-ipxe")
+        assert f"EFI/BOOT/{file} {shown}" in "\n".join(image.hashes_to_enroll(image.read_template()))
     with power_on("boots") as running:
         running.wait_for(nonce, firmware.seconds)
 
@@ -121,7 +121,7 @@ def test_sanboot_boots_the_disk_if_the_hash_of_the_mark_was_enrolled_last(
     (lan.www / "boot").write_text(f"#!ipxe\n{SANBOOT}\n")
     (lan.www / "fails").write_text("#!ipxe\nchain missing\n")
     lan.http()
-    hardware = (*installed_disk(tmp_path, firmware, "virtio-blk-pci"), *mok.keyboard(firmware))
+    hardware = (*installed_disk(tmp_path, firmware, "virtio-blk-pci"), *mok_manager.keyboard(firmware))
 
     def power_on(path: str, name: str) -> Machine:
         iso = boots_from.bake(f"http://bty-server/{path}")
@@ -133,10 +133,10 @@ def test_sanboot_boots_the_disk_if_the_hash_of_the_mark_was_enrolled_last(
         assert "mark" not in running.console
         assert "Verification failed" not in running.console
     with power_on("fails", "enroll") as running:
-        running.shows_diagnosis(firmware.seconds)
-        running.opens_shell(lambda: running.press("s"))
-        shown = mok.enroll_another(running, "mark-running")
-    assert f" {shown} " in "\n".join(image.enrolled_hashes(image.read_template()))
+        running.wait_for_diagnosis(firmware.seconds)
+        running.open_shell(lambda: running.press("s"))
+        shown = mok_manager.enroll_another(running, "mark-running")
+    assert f" {shown} " in "\n".join(image.hashes_to_enroll(image.read_template()))
     with power_on("boot", "enrolled") as running:
         running.wait_for("the installed disk has booted", 2 * firmware.seconds)
 
@@ -150,35 +150,35 @@ def test_enrolls_by_a_usb_2_keyboard(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_new_firmware_asks_once_more(enrolled: Variables, boot_server: BootServer, tmp_path: Path) -> None:
+def test_new_firmware_asks_once_more(enrolled: Variables, recording_server: RecordingServer, tmp_path: Path) -> None:
     """A bump of iPXE is another program."""
     shutil.copy(enrolled(UEFI_SECURE), tmp_path)
-    iso = bake(f"http://{machine.HOST}:{boot_server.port}/boot", tmp_path)
+    iso = bake(f"http://{machine.HOST}:{recording_server.port}/boot", tmp_path)
     iso.write_bytes(iso.read_bytes().replace(b"ipxe.efi,1.21", b"ipxe.efi,1.22"))
     shown = enroll(UEFI_SECURE, tmp_path, "bump")
-    assert shown not in {line.split()[1] for line in image.enrolled_hashes(image.read_template())}
-    boot(UEFI_SECURE, SCSI_CD.arguments(iso), boot_server, "/boot", tmp_path, "bumped")
+    assert shown not in {line.split()[1] for line in image.hashes_to_enroll(image.read_template())}
+    boot(UEFI_SECURE, SCSI_CD.arguments(iso), recording_server, "/boot", tmp_path, "bumped")
 
 
 @pytest.mark.thorough
 def test_unsigned_programs_are_refused_and_signed_ones_run(
-    enrolled: Variables, boot_server: BootServer, tmp_path: Path
+    enrolled: Variables, recording_server: RecordingServer, tmp_path: Path
 ) -> None:
     """iPXE being enrolled does not enroll what its server sends."""
     shutil.copy(enrolled(UEFI_SECURE), tmp_path)
-    unsigned = debs.unpack(FIRMWARE) / "usr/lib/ipxe/snponly.efi"
-    grub = debs.unpack(debs.SIGNED) / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
-    boot_server.files["/unsigned.efi"] = unsigned.read_bytes()
-    boot_server.files["/signed.efi"] = grub.read_bytes()
-    boot_server.files["/boot"] = b"#!ipxe\nchain unsigned.efi || echo it was refused\nchain signed.efi\n"
-    bake(f"http://{machine.HOST}:{boot_server.port}/boot", tmp_path)
+    unsigned = debian.unpack(PACKAGES) / "usr/lib/ipxe/snponly.efi"
+    grub = debian.unpack(debian.SIGNED) / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
+    recording_server.files["/unsigned.efi"] = unsigned.read_bytes()
+    recording_server.files["/signed.efi"] = grub.read_bytes()
+    recording_server.files["/boot"] = b"#!ipxe\nchain unsigned.efi || echo it was refused\nchain signed.efi\n"
+    bake(f"http://{machine.HOST}:{recording_server.port}/boot", tmp_path)
     with power_on(UEFI_SECURE, tmp_path, "unsigned") as running:
         running.wait_for("GNU GRUB", 60)
         assert "Verification failed: Security Policy Violation" in running.console
         assert "it was refused" in running.console
 
 
-@pytest.mark.parametrize(("keys", "shows"), [("uefi23", mok.REFUSED), ("win23", "Access Denied")])
+@pytest.mark.parametrize(("keys", "shows"), [("uefi23", mok_manager.REFUSED), ("win23", "Access Denied")])
 @pytest.mark.thorough
 def test_needs_one_of_microsofts_cas_for_others(keys: str, shows: str, tmp_path: Path) -> None:
     """The one of 2023 alone will do, on machines made without the one of 2011; a machine for Windows alone refuses."""
@@ -209,9 +209,9 @@ busybox reboot -f
 """
 
 
-def linux(server: BootServer, init: str) -> None:
+def linux(server: RecordingServer, init: str) -> None:
     """Serve a script, as /boot, that boots Debian's signed Linux with mokutil in its initrd."""
-    root = debs.unpack(debs.SIGNED)
+    root = debian.unpack(debian.SIGNED)
     lib = root / "usr/lib/x86_64-linux-gnu"
     files = {"bin/busybox": root / "usr/bin/busybox", "bin/mokutil": root / "usr/bin/mokutil"}
     files["lib64/ld-linux-x86-64.so.2"] = lib / "ld-linux-x86-64.so.2"
@@ -237,18 +237,20 @@ def linux(server: BootServer, init: str) -> None:
 
 
 @pytest.mark.thorough
-def test_signed_linux_runs_and_mokutil_undoes_it(enrolled: Variables, boot_server: BootServer, tmp_path: Path) -> None:
+def test_signed_linux_runs_and_mokutil_undoes_it(
+    enrolled: Variables, recording_server: RecordingServer, tmp_path: Path
+) -> None:
     shutil.copy(enrolled(UEFI_SECURE), tmp_path)
-    bake(f"http://{machine.HOST}:{boot_server.port}/boot", tmp_path)
-    sha256 = image.enrolled_hashes(image.read_template())[0].split()[1]
+    bake(f"http://{machine.HOST}:{recording_server.port}/boot", tmp_path)
+    sha256 = image.hashes_to_enroll(image.read_template())[0].split()[1]
     password = "once2026"
-    linux(boot_server, INIT.format(password=password, sha256=sha256))
+    linux(recording_server, INIT.format(password=password, sha256=sha256))
     with power_on(UEFI_SECURE, tmp_path, "linux") as running:
         running.wait_for_end(90)
         assert "SecureBoot enabled" in running.console
         assert sha256 in running.console
     with power_on(UEFI_SECURE, tmp_path, "undo") as running:
-        mok.delete(running, password)
-        assert running.stands_still(3)
+        mok_manager.delete(running, password)
+        assert running.is_idle_for(3)
     with power_on(UEFI_SECURE, tmp_path, "undone") as running:
-        running.wait_for(mok.REFUSED, 60, may_fail=True)
+        running.wait_for(mok_manager.REFUSED, 60, may_fail=True)

@@ -13,15 +13,15 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import boots_from
-from lab import debs
+from lab import debian
 from lab.firmware import ARM64, BIOS, UEFI, Firmware
 from lab.lan import IQN, Lan, memory_in, trust_in_memory, trusting, with_root
 from lab.machine import BANNER, Machine, ipxe, usb_keyboard
 from lab.media import SCSI_CD
 from template import esp, iso
-from template.checkout import FIRMWARE
+from template.paths import PACKAGES
 from tests.boot.conftest import Boot
-from tests.boot.test_failures import ENDED, WAITS_FOR_KEYS, other_disk, type_at_what_waits
+from tests.boot.test_failure_screens import ENDED, WAITS_FOR_KEYS, other_disk, type_at_what_waits
 from tests.boot.test_network import no_way_to_the_server, silent
 from tests.unit.test_image import longest
 
@@ -64,7 +64,7 @@ def test_nfs(lan: Lan, boot: Boot) -> None:
 @pytest.fixture(scope="session")
 def lib() -> Path:
     """Return /usr/lib of the firmware packages."""
-    return debs.unpack(FIRMWARE) / "usr/lib"
+    return debian.unpack(PACKAGES) / "usr/lib"
 
 
 def lun(lan: Lan, work: Path) -> Path:
@@ -89,9 +89,9 @@ def test_iscsi_after_a_failed_try(lan: Lan, boot: Boot, tmp_path: Path) -> None:
     lan.segment()
     disk = lun(lan, tmp_path)
     booted = boot(f"iscsi:bty-server:::1:{IQN}")
-    assert "could NOT boot" in booted.shows_diagnosis(60)
+    assert "could NOT boot" in booted.wait_for_diagnosis(60)
     lan.iscsi("10.0.0.1", disk)
-    booted.opens_shell(lambda: booted.enter_text("s"))
+    booted.open_shell(lambda: booted.enter_text("s"))
     booted.enter_text("exit\r")
     booted.wait_for("the disk has booted", 120, may_fail=True)
 
@@ -181,7 +181,7 @@ class TestHttpsWithTheCaEnrolled:
             monkeypatch.setattr(ec, "SECP256R1", getattr(ec, curve))  # the only one that trustme takes
         lan.segment()
         nonce = serve(lan.www)
-        lan.http(lan.https(ca.issue_cert("bty-server", key_type=leaf)))
+        lan.http(lan.https_directives(ca.issue_cert("bty-server", key_type=leaf)))
         second_stage(boot("https://bty-server/boot"), nonce)
         assert {request[1] for request in lan.requests()} == {ipxe()[second]}
 
@@ -190,7 +190,8 @@ class TestHttpsWithTheCaEnrolled:
         lan.segment()
         nonce = serve(lan.www)
         lan.http(
-            lan.https(ca.issue_cert("bty-server")) + "if ($scheme = http) { return 301 https://$host$request_uri; }"
+            lan.https_directives(ca.issue_cert("bty-server"))
+            + "if ($scheme = http) { return 301 https://$host$request_uri; }"
         )
         boot("http://bty-server/boot?x=1").wait_for(nonce, SECONDS)
         assert [request[2] for request in lan.requests()][:3] == ["301", "301", "200"]  # each build asks
@@ -208,7 +209,7 @@ class TestHttpsWithTheCaEnrolled:
         past = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=2)
         name, end = ("bty-server", past) if fault == "expired" else ("other.example", None)
         kind = RSA if "[RSA" in request.node.name else ECDSA
-        lan.http(lan.https(ca.issue_cert(name, not_after=end, key_type=kind)))
+        lan.http(lan.https_directives(ca.issue_cert(name, not_after=end, key_type=kind)))
         assert_blames_the_certificate(boot("https://bty-server/boot"))
 
     @pytest.mark.thorough
@@ -218,7 +219,7 @@ class TestHttpsWithTheCaEnrolled:
         lan.segment()
         nonce = secrets.token_hex(8)
         (lan.www / "boot").write_text(f"#!ipxe\necho {nonce} ${{mac}} ${{netX/mac}}\nsleep 600\n")
-        lan.http(lan.https(ca.issue_cert("bty-server")))
+        lan.http(lan.https_directives(ca.issue_cert("bty-server")))
         boot("https://bty-server/boot").wait_for(f"{nonce} {lan.mac(2)} {lan.mac(2)}", SECONDS)
 
     @pytest.mark.thorough
@@ -227,9 +228,9 @@ class TestHttpsWithTheCaEnrolled:
         lan.segment()
         lan.segment()
         nonce = serve(lan.www)
-        lan.http(lan.https(ca.issue_cert("bty-server")) + "if ($server_addr = 10.0.0.1) { return 404; }")
+        lan.http(lan.https_directives(ca.issue_cert("bty-server")) + "if ($server_addr = 10.0.0.1) { return 404; }")
         booted = boot("https://bty-server/boot")
-        assert "not found (404)" in booted.shows_diagnosis(SECONDS)
+        assert "not found (404)" in booted.wait_for_diagnosis(SECONDS)
         booted.wait_for(nonce, SECONDS + 30, may_fail=True)
         assert {request[3].rpartition(".")[0] for request in lan.requests()} == {"10.0.0", "10.0.1"}
 
@@ -237,11 +238,11 @@ class TestHttpsWithTheCaEnrolled:
     def test_every_card_fails_one_by_the_second_build(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
         lan.segment()
         lan.segment(dhcp=False)
-        lan.http(lan.https(ca.issue_cert("bty-server")))
+        lan.http(lan.https_directives(ca.issue_cert("bty-server")))
         booted = boot("https://bty-server/boot")
-        while "net1" not in (screen := booted.shows_diagnosis(200, since=len(booted.console))):
+        while "net1" not in (screen := booted.wait_for_diagnosis(200, since=len(booted.console))):
             assert "not found (404)" in screen
-        assert "the newer iPXE failed: see above\n" in screen
+        assert "the ECDSA iPXE failed: see above\n" in screen
         assert "no answer to DHCP: look at VLAN and server\n" in screen
 
     @pytest.mark.parametrize("end", ["exit", "exit 1"])
@@ -251,7 +252,7 @@ class TestHttpsWithTheCaEnrolled:
         """Through the first build, to which the second one returns."""
         lan.segment()
         (lan.www / "boot").write_text(f"#!ipxe\necho here\n{end}\n")
-        lan.http(lan.https(ca.issue_cert("bty-server")))
+        lan.http(lan.https_directives(ca.issue_cert("bty-server")))
         booted = boot("https://bty-server/boot", *other_disk(tmp_path))
         booted.wait_for("the second disk has booted", SECONDS)
         assert booted.console.count(ENDED) == 2
@@ -261,12 +262,12 @@ class TestHttpsWithTheCaEnrolled:
     def test_script_that_fails_is_diagnosed(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
         lan.segment()
         (lan.www / "boot").write_text("#!ipxe\necho here\nchain missing\n")
-        lan.http(lan.https(ca.issue_cert("bty-server")))
+        lan.http(lan.https_directives(ca.issue_cert("bty-server")))
         booted = boot("https://bty-server/boot")
-        assert "the server's script FAILED, for the reason above" in booted.shows_diagnosis(SECONDS)
+        assert "the server's script FAILED, for the reason above" in booted.wait_for_diagnosis(SECONDS)
         assert [request[0] for request in lan.requests()].count("/boot") == 1
         # The operator's next try is the second build's.
-        booted.opens_shell(lambda: booted.enter_text("s"))
+        booted.open_shell(lambda: booted.enter_text("s"))
         booted.enter_text("exit\r")
         booted.wait_for("here", SECONDS, may_fail=True, since=len(booted.console))
 
@@ -274,7 +275,7 @@ class TestHttpsWithTheCaEnrolled:
         """The second build leaves USB to the firmware, too."""
         lan.segment()
         (lan.www / "boot").write_text(WAITS_FOR_KEYS)
-        lan.http(lan.https(ca.issue_cert("bty-server")))
+        lan.http(lan.https_directives(ca.issue_cert("bty-server")))
         booted = boot("https://bty-server/boot", *usb_keyboard("qemu-xhci"))
         type_at_what_waits(booted)
 
@@ -286,7 +287,7 @@ def test_https_on_arm64(lan: Lan, kind: trustme.KeyType, tmp_path: Path, firmwar
     lan.segment()
     ca = trustme.CA(key_type=kind)
     nonce = serve(lan.www)
-    lan.http(lan.https(ca.issue_cert("bty-server", key_type=kind)))
+    lan.http(lan.https_directives(ca.issue_cert("bty-server", key_type=kind)))
     arm64 = trusting([ca], tmp_path, firmware)
     with lan.machine(arm64, "https://bty-server/boot", f"https-arm64-{kind.name}", medium=SCSI_CD) as booted:
         booted.wait_for(BANNER, arm64.seconds)
@@ -300,7 +301,7 @@ def test_https_of_a_ca_that_stands_behind_one_with_ecdsa(lan: Lan, ca: trustme.C
     """In the firmware's store, which the first build reads no further than that."""
     lan.segment()
     nonce = serve(lan.www)
-    lan.http(lan.https(ca.issue_cert("bty-server", key_type=RSA)))
+    lan.http(lan.https_directives(ca.issue_cert("bty-server", key_type=RSA)))
     trusts = trusting([trustme.CA(), ca], tmp_path)
     with lan.machine(trusts, "https://bty-server/boot", "https-two-cas") as booted:
         second_stage(booted, nonce)
@@ -312,7 +313,7 @@ def test_https_on_bios(lan: Lan, boot: Boot, ca: trustme.CA, tmp_path: Path) -> 
     """As with a public CA: the one that iPXE trusts is the test's, written into the running machine's memory."""
     lan.segment()
     nonce = serve(lan.www)
-    lan.http(lan.https(with_root(ca.issue_cert("bty-server", key_type=RSA), ca)))
+    lan.http(lan.https_directives(with_root(ca.issue_cert("bty-server", key_type=RSA), ca)))
     memory = tmp_path / "memory"
     booted = boot("https://bty-server/boot", *memory_in(memory))
     trust_in_memory(ca, memory)
@@ -322,14 +323,14 @@ def test_https_on_bios(lan: Lan, boot: Boot, ca: trustme.CA, tmp_path: Path) -> 
 @pytest.mark.parametrize("firmware", [BIOS], ids=["bios"], indirect=True)
 def test_https_with_ecdsa_fails_in_words_on_bios(lan: Lan, boot: Boot, ca: trustme.CA) -> None:
     lan.segment()
-    lan.http(lan.https(ca.issue_cert("bty-server")))
-    screen = boot("https://bty-server/boot").shows_diagnosis(SECONDS)
+    lan.http(lan.https_directives(ca.issue_cert("bty-server")))
+    screen = boot("https://bty-server/boot").wait_for_diagnosis(SECONDS)
     assert "https://bty-server/boot... Operation not permitted" in screen
     assert ": no common TLS (RSA, TLS 1.2), https://ipxe.org/410de13c\n" in screen
 
 
 def assert_blames_the_certificate(booted: Machine) -> None:
-    screen = booted.shows_diagnosis(60)
+    screen = booted.wait_for_diagnosis(60)
     assert re.search(r"https://bty-server/boot\.* Permission denied \(https://ipxe\.org/\w+\)", screen), screen
     assert re.search(r": cert(?: is untrusted| expired, or clock wrong|: other name), https://ipxe\.org/0216e", screen)
 
@@ -339,7 +340,7 @@ def assert_blames_the_certificate(booted: Machine) -> None:
 def test_https_of_an_unknown_ca_is_refused(lan: Lan, boot: Boot, ca: trustme.CA) -> None:
     lan.segment()
     serve(lan.www)
-    lan.http(lan.https(ca.issue_cert("bty-server", key_type=RSA)))
+    lan.http(lan.https_directives(ca.issue_cert("bty-server", key_type=RSA)))
     assert_blames_the_certificate(boot("https://bty-server/boot"))
     assert lan.requests() == []
 

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from boots_from import chain_url, image
+from boots_from import boot_url, image
 from lab.lan import Lan
 from tests.boot.conftest import Boot
 
@@ -26,7 +26,7 @@ def test_every_character(lan: Lan, boot: Boot) -> None:
     scripts.mkdir()
     chains = []
     for number, url in enumerate(urls()):
-        (scripts / str(number)).write_bytes(image.script_for(chain_url.parse(url)))
+        (scripts / str(number)).write_bytes(image.script_for(boot_url.parse(url)))
         chains.append(f"chain --autofree {SERVER}/scripts/{number} ||")
     (lan.www / "all").write_text("\n".join(["#!ipxe", *chains, "echo that was all", "sleep 600", ""]))
     lan.http("""
@@ -40,5 +40,5 @@ def test_every_character(lan: Lan, boot: Boot) -> None:
     assert len(asked) == len(urls())
     for url, request in zip(urls(), asked, strict=True):
         # What stands before an "@" may be a password.
-        assert chain_url.parse(url).public in shown
+        assert boot_url.parse(url).public in shown
         assert unquote(request) == unquote(url.removeprefix(SERVER).partition("#")[0]), url

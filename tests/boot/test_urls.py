@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from boots_from import chain_url, image
+from boots_from import boot_url, image
 from boots_from.errors import UrlError
 from lab.firmware import BIOS, Firmware
 from lab.lan import IQN, Lan
 from lab.machine import HOST, Machine
 from lab.media import SCSI_CD
-from lab.server import BootServer
+from lab.recording_server import RecordingServer
 from tests.boot.conftest import Boot
 from tests.boot.test_transports import lun
 
@@ -71,7 +71,7 @@ LOOKED_FOR = (
 
 def refuses(url: str) -> bool:
     try:
-        chain_url.parse(url)
+        boot_url.parse(url)
     except UrlError:
         return True
     return False
@@ -79,10 +79,10 @@ def refuses(url: str) -> bool:
 
 @pytest.mark.thorough("uefi")
 def test_ipxe_does_with_each_url_what_is_said_of_it(
-    firmware: Firmware, boot_server: BootServer, tmp_path: Path
+    firmware: Firmware, recording_server: RecordingServer, tmp_path: Path
 ) -> None:
-    boot_server.files["/x"] = b"#!ipxe\n"
-    port = boot_server.port
+    recording_server.files["/x"] = b"#!ipxe\n"
+    port = recording_server.port
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         tcp = closed.getsockname()[1]
@@ -117,7 +117,7 @@ def test_ipxe_does_with_each_url_what_is_said_of_it(
             running.wait_for("==all", 180, may_fail=True)
             said = dict(re.findall(r"^==(\d+) (\S+)", running.console, re.MULTILINE))
     errors = {form: int(said[str(number)], 16) for number, form in enumerate(urls)}
-    asked = {request.path for request in boot_server.requests}
+    asked = {request.path for request in recording_server.requests}
     assert {form: errors[form] for form in NEVER if errors[form] == 0 or not refuses(urls[form])} == {}
     assert asked == {"/x", "/x?a={mac}", "/%FFFFFFC3%FFFFFFBC"}
     assert [form for form in (*PATHS, *ELSEWHERE) if not refuses(urls[form])] == []
@@ -157,7 +157,7 @@ def test_tftp_server_that_knows_what_a_directory_means(lan: Lan, boot: Boot, fir
     """iPXE asks for it, as it stands: dnsmasq has no such file, and says so."""
     lan.segment()
     booted = boot("tftp://bty-server/folder/")
-    assert "could NOT boot" in booted.shows_diagnosis(60)
+    assert "could NOT boot" in booted.wait_for_diagnosis(60)
     (log,) = lan.work.glob("dnsmasq0*")
     assert re.search(r"folder/? not found|cannot read .*folder", log.read_text()), log.read_text()
 
@@ -167,8 +167,8 @@ def test_tftp_path_with_the_filename_of_dhcp_is_the_same_in_each_try(lan: Lan, b
     """The script sets filename for PXE programs, but not to a path that contains it."""
     lan.segment(options=("--dhcp-boot=given,,10.0.0.1",))
     booted = boot("tftp://${next-server}/folder/${filename}")
-    booted.shows_diagnosis(60)
-    booted.opens_shell(lambda: booted.enter_text("s"))
+    booted.wait_for_diagnosis(60)
+    booted.open_shell(lambda: booted.enter_text("s"))
     (lan.www / "folder").mkdir()
     (lan.www / "folder" / "given").write_text("#!ipxe\necho here at last\nsleep 600\n")
     booted.enter_text("exit\r")

@@ -21,15 +21,16 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 import boots_from
 from boots_from import image
-from release import bill_of_materials, bump
-from release.files import BILL, PREBAKED, PREBAKED_URL, SUMS, ZIPAPP
-from template import archive, contents, layout
-from template.archive import Package, load_pins
+from release import bill_of_materials, update_packages
+from release.artifacts import BILL, PREBAKED, PREBAKED_URL, SUMS, ZIPAPP
+from template import apt, contents, image_map
+from template.apt import Package
 from template.build import build
-from template.checkout import CACHE, CHECKOUT, FIRMWARE, TEMPLATE
-from template.tool import BuildError
-from tests import clone
-from tests.pinned import pinned_only
+from template.build_tools import BuildError
+from template.paths import CACHE, CHECKOUT, PACKAGES, TEMPLATE
+from template.pins import load_pins
+from tests import fresh_checkout
+from tests.pinned_packages import pinned_only
 from tests.release.test_workflows import scripts
 
 VERSION = boots_from.__version__
@@ -37,7 +38,7 @@ VERSION = boots_from.__version__
 
 def make(place: Path, umask: int, zone: str) -> Path:
     """Make a release from nothing but the files under version control, and the packages; return its directory."""
-    clone.copy(place, packages=True)
+    fresh_checkout.copy(place, packages=True)
     env = {**os.environ, "PYTHONPATH": str(place / "src"), "TZ": zone}
     for module in ("template", "release"):
         subprocess.run([sys.executable, "-m", module], cwd=place, env=env, umask=umask, check=True)
@@ -54,37 +55,40 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def test_bump_changes_versions_and_hashes_and_nothing_else() -> None:
-    text = FIRMWARE.read_text()
-    pins = load_pins(FIRMWARE)
+    text = PACKAGES.read_text()
+    pins = load_pins(PACKAGES)
     packages = [
         Package(pin.qualified_name, f"9:{number}.0+x", pin.suite, "ab" * 32, CACHE) for number, pin in enumerate(pins)
     ]
-    bumped = bump.pin(text, packages)
+    bumped = update_packages.pin(text, packages)
     changed = [new for old, new in zip(text.splitlines(), bumped.splitlines(), strict=True) if old != new]
     assert [line for line in changed if line.startswith("version")] == [
         f'version = "{package.version}"' for package in packages
     ]
     assert len(changed) == 2 * len(packages)
     unchanged = [Package(pin.qualified_name, pin.version, pin.suite, pin.sha256, CACHE) for pin in pins]
-    assert bump.pin(bumped, unchanged) == text
+    assert update_packages.pin(bumped, unchanged) == text
 
 
 def test_bump_shows_features_that_take_more_than_a_line() -> None:
     """As BIOS's screen has them, and UEFI's."""
     bios = "Features: VLAN DNS HTTP HTTPS iSCSI NFS SRP TFTP AoE ELF MBOOT PXE bzImage Menu \r\nPXEXT\r\n\nboots-from"
-    assert bump.features_on(bios) == "VLAN DNS HTTP HTTPS iSCSI NFS SRP TFTP AoE ELF MBOOT PXE bzImage Menu PXEXT"
-    assert bump.features_on("Features: VLAN DNS AoE EFI Menu\r\n\r\nboots-from") == "VLAN DNS AoE EFI Menu"
+    assert (
+        update_packages.features_on(bios)
+        == "VLAN DNS HTTP HTTPS iSCSI NFS SRP TFTP AoE ELF MBOOT PXE bzImage Menu PXEXT"
+    )
+    assert update_packages.features_on("Features: VLAN DNS AoE EFI Menu\r\n\r\nboots-from") == "VLAN DNS AoE EFI Menu"
 
 
 @pytest.mark.parametrize("second", [False, True], ids=["the pinned one", "iPXE 2.0"])
 def test_bump_tells_an_ipxe_with_usb_host_drivers(tmp_path: Path, second: bool) -> None:
     """As the second build is, were it the first."""
-    first, other, *rest = load_pins(FIRMWARE)
-    packages = archive.fetch([replace(other, folder="") if second else first, other, *rest], CACHE)
+    first, other, *rest = load_pins(PACKAGES)
+    packages = apt.fetch([replace(other, folder="") if second else first, other, *rest], CACHE)
     template = tmp_path / "template.iso"
     (tmp_path / "work").mkdir()
     build(packages, [], template, tmp_path / "work")
-    assert bump.leaves_usb_to_the_firmware(template.read_bytes()) is not second
+    assert update_packages.leaves_usb_to_the_firmware(template.read_bytes()) is not second
 
 
 @pinned_only
@@ -122,7 +126,7 @@ def test_bill_names_every_package_and_every_program(releases: tuple[Path, Path])
     bill = json.loads(text)
     *packages, mark = bill["components"]
     listed = [f"{part['name']} {part['version']} {part['hashes'][0]['content']}" for part in packages]
-    firmware = [line.split() for line in image.firmware(image.read_template())]
+    firmware = [line.split() for line in image.packages(image.read_template())]
     assert listed == [f"{name} {version} {sha256}" for name, version, _, sha256 in firmware]
     sources = {part["name"]: [entry["value"] for entry in part["properties"]] for part in packages}
     assert sources["syslinux-common"] == sources["isolinux"]
@@ -140,7 +144,7 @@ def test_bill_names_every_package_and_every_program(releases: tuple[Path, Path])
     builds = {part["version"]: part for part in bill["components"] if part["name"] == "ipxe"}
     assert len(builds) == 2
     newer = next(part for version, part in builds.items() if version.startswith("2."))
-    assert {"EFI/BOOT/newer-ipxe-x86_64.efi", "EFI/BOOT/newer-ipxe-arm64.efi"} <= {
+    assert {"EFI/BOOT/ecdsa-ipxe-x86_64.efi", "EFI/BOOT/ecdsa-ipxe-arm64.efi"} <= {
         file["name"] for file in newer["components"]
     }
 
@@ -290,7 +294,7 @@ def test_bill_is_of_the_image_that_it_is_given() -> None:
         for part in json.loads(bill_of_materials.make(template))["components"]
         for file in part["components"]
     }
-    parts = {part.what: part for part in layout.ranges(TEMPLATE)}
+    parts = {part.what: part for part in image_map.ranges(TEMPLATE)}
     isolinux = parts["/boot/isolinux/isolinux.bin"]
     content = template[isolinux.start : isolinux.start + isolinux.size]
     assert files["boot/isolinux/isolinux.bin"] == sha256(content).hexdigest()
@@ -304,7 +308,7 @@ def test_bill_is_of_the_image_that_it_is_given() -> None:
         other[parts[what].start + 100] ^= 1
         with pytest.raises(BuildError, match=r"the image's .* is not .*'s: build it anew"):
             bill_of_materials.make(bytes(other))
-    name, version, *_ = image.firmware(template)[0].split()
+    name, version, *_ = image.packages(template)[0].split()
     another = template.replace(f"{name} {version} ".encode(), f"{name} {version[:-1]}~ ".encode())
     bill = json.loads(bill_of_materials.make(another))
     assert bill["components"][0]["version"] == f"{version[:-1]}~"

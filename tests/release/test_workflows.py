@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import boots_from
-from template.checkout import CHECKOUT
+from template.paths import CHECKOUT
 
 VERSION = boots_from.__version__
 

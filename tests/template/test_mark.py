@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from boots_from import boot_script, image
-from lab import debs
+from lab import debian
 from template import contents, mark
 
 # Debian's names of the machines, in those of the tools.
@@ -17,7 +17,7 @@ MACHINES = pytest.mark.parametrize("machine", mark.MACHINES)
 
 
 def run(machine: str, tool: str, *words: str | Path) -> str:
-    command = debs.program(debs.unpack(debs.ASSEMBLERS), f"usr/bin/{GNU[machine]}-linux-gnu-{tool}")
+    command = debian.program(debian.unpack(debian.ASSEMBLERS), f"usr/bin/{GNU[machine]}-linux-gnu-{tool}")
     return subprocess.run([*command, *map(str, words)], check=True, capture_output=True, text=True).stdout
 
 
@@ -77,7 +77,7 @@ def test_each_is_in_the_image_under_the_name_that_ipxe_asks_for() -> None:
 def test_script_has_the_last_bytes_of_the_hash_to_enroll(machine: str) -> None:
     (line,) = (
         line
-        for line in image.enrolled_hashes(image.read_template())
+        for line in image.hashes_to_enroll(image.read_template())
         if line.startswith(f"EFI/BOOT/mark-running-{machine}.efi ")
     )
     assert f"\nset hash-{machine} {line.split()[1][-8:]}\n" in boot_script.text()

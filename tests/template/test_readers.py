@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import boots_from
-from lab import debs
+from lab import debian
 from lab.firmware import BIOS
 from lab.machine import Machine
-from template import build, contents, layout
-from template.checkout import FIRMWARE
+from template import build, contents, image_map
+from template.paths import PACKAGES
 
 CATALOG = "boot/isolinux/boot.cat"  # El Torito's, which xorriso lists, too
 ON_ESP = {row.path for row in contents.ROWS if row.where == contents.ESP}
@@ -27,7 +27,7 @@ def run(*words: str | Path) -> bytes:
 
 
 def unpacked(program: str) -> list[str]:
-    return debs.program(debs.unpack(debs.READERS), program)
+    return debian.program(debian.unpack(debian.READERS), program)
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +49,10 @@ def partition(disc: Path) -> Path:
 @pytest.fixture(scope="module")
 def files(disc: Path) -> dict[str, bytes]:
     """Return what the disc's files hold, by path: of the ESP as mtools reads it, of the others as they were packed."""
-    ranges = layout.ranges(disc)
+    ranges = image_map.ranges(disc)
     (esp,) = (part.start for part in ranges if part.what == "ESP: boot sector")
     held = {path: run("mtype", "-i", f"{disc}@@{esp}", f"::{path}") for path in ON_ESP}
-    packages, image = debs.unpack(FIRMWARE), disc.read_bytes()
+    packages, image = debian.unpack(PACKAGES), disc.read_bytes()
     for row in contents.ROWS:
         if row.where == contents.ISO and row.packaged:
             held[row.path] = (packages / row.source).read_bytes()
@@ -210,7 +210,7 @@ sleep 600
 
 def initrd(init: str, modules: Iterable[str], work: Path) -> Path:
     """Return an initrd of BusyBox, a script, and kernel modules in their order."""
-    root, tree = debs.unpack(debs.SIGNED), work / "initrd"
+    root, tree = debian.unpack(debian.SIGNED), work / "initrd"
     for folder in ("bin", "dev", "mnt", "modules"):
         (tree / folder).mkdir(parents=True)
     (tree / "bin/busybox").write_bytes((root / "usr/bin/busybox").read_bytes())
@@ -228,7 +228,7 @@ def initrd(init: str, modules: Iterable[str], work: Path) -> Path:
 @pytest.mark.thorough
 def test_linux_sees_every_file(disc: Path, files: dict[str, bytes], tmp_path: Path) -> None:
     """Debian's kernel, with and without Rock Ridge, of the whole stick and of its partition 1."""
-    kernel = next(debs.unpack(debs.SIGNED).glob("boot/vmlinuz*"))
+    kernel = next(debian.unpack(debian.SIGNED).glob("boot/vmlinuz*"))
     modules = initrd(INIT, ("cdrom", "isofs", "virtio_blk", "nls_utf8"), tmp_path)
     media = ["-drive", f"if=virtio,format=raw,readonly=on,file={disc}"]
     media += ["-kernel", str(kernel), "-initrd", str(modules), "-append", "console=ttyS0 quiet"]

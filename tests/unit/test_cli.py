@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 import boots_from
-from boots_from import chain_url, cli, image
-from boots_from.chain_url import SCHEMES
+from boots_from import boot_url, cli, image
+from boots_from.boot_url import SCHEMES
 from lab.namespaces import unshare
 
 URL = "http://bootserver/boot?mac=${net0/mac}&again=1"
@@ -138,7 +138,7 @@ def test_says_nothing_of_the_password(tmp_path: Path, arguments: tuple[str, ...]
 def test_internal_fault_says_nothing_of_the_password(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(chain_url, "_mask", lambda url: [].index(url))
+    monkeypatch.setattr(boot_url, "_mask", lambda url: [].index(url))
     assert cli.main(["http://user:hunter2@h/x"]) == 1
     assert "hunter2" not in capsys.readouterr().err
 
@@ -632,9 +632,9 @@ def test_version_names_the_firmware_and_the_template(tmp_path: Path) -> None:
     lines = result.stdout.splitlines()
     assert lines[0] == f"boots-from {boots_from.__version__}"
     template = image.read_template()
-    firmware = [line.split() for line in image.firmware(template)]
+    firmware = [line.split() for line in image.packages(template)]
     assert lines[1:9] == [f"firmware {name} {version} (Debian {suite})" for name, version, suite, _ in firmware]
-    for first, line in zip((9, 12, 15, 18, 21, 24), image.enrolled_hashes(template), strict=True):
+    for first, line in zip((9, 12, 15, 18, 21, 24), image.hashes_to_enroll(template), strict=True):
         path, digits, what = line.split(maxsplit=2)
         assert lines[first] == f"Secure Boot, {what}: enroll {path}; MokManager shows SHA256 hash"
         rows = "".join(lines[first + 1 : first + 3])

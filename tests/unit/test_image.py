@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 
 import boots_from
-from boots_from import boot_script, chain_url, image, packaged
+from boots_from import boot_script, boot_url, image, resources
 from boots_from.errors import TemplateError, UrlError
-from template.checkout import CHECKOUT
-from tests.pinned import pinned_only
-from tests.unit.urls import ACCEPTED
+from template.paths import CHECKOUT
+from tests.pinned_packages import pinned_only
+from tests.unit.url_strategies import ACCEPTED
 
 TEMPLATE = image.read_template()
 
@@ -19,7 +19,7 @@ TEMPLATE = image.read_template()
 SLOT = slice(offset := TEMPLATE.index(image.SLOT), offset + image.SLOT_SIZE)
 
 
-def boot_url(script: bytes) -> str:
+def url_booted(script: bytes) -> str:
     """Return the URL that a script boots from: the word before "|| goto failed" on the boot command's line."""
     (found,) = re.findall(rb"^(?:imgselect|sanboot) .*?(\S+) && goto \w+ \|\|$", script, re.MULTILINE)
     return bytes(found).decode()
@@ -42,14 +42,14 @@ def test_image_differs_from_the_template_in_the_slot_alone(url: str) -> None:
     restored = bytearray(baked)
     restored[SLOT] = image.SLOT
     assert bytes(restored) == TEMPLATE
-    assert script == image.script_for(chain_url.parse(url)).ljust(image.SLOT_SIZE, b"\n")
+    assert script == image.script_for(boot_url.parse(url)).ljust(image.SLOT_SIZE, b"\n")
     assert script.isascii()
-    assert boot_url(script) == url
+    assert url_booted(script) == url
 
 
 @given(ACCEPTED)
 def test_scripts_say_nothing_of_user_information(url: str) -> None:
-    parsed = chain_url.parse(url)
+    parsed = boot_url.parse(url)
     for line in image.script_for(parsed).decode().splitlines():
         if not line.startswith(("imgselect ", "sanboot ")):
             assert parsed.url == parsed.public or parsed.url not in line
@@ -57,7 +57,7 @@ def test_scripts_say_nothing_of_user_information(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://h/x", "https://h/x", "iscsi:h:::1:iqn.2004-01.x:y", "http://[::1]/x"])
 def test_what_the_script_says_fits_the_screens_width(url: str) -> None:
-    for line in image.script_for(chain_url.parse(url)).decode().splitlines():
+    for line in image.script_for(boot_url.parse(url)).decode().splitlines():
         said = line.partition("echo ")[2].removesuffix(" ||")
         # A line of all 80 columns would be followed by an empty one. A card may have two lines, of which its name takes
         # 35 columns and the link of an error 27.
@@ -70,7 +70,7 @@ def test_what_the_script_says_fits_the_screens_width(url: str) -> None:
 
 def echoed(url: str) -> set[str]:
     """Return what the script echoes of the URL."""
-    script = image.script_for(chain_url.parse(url)).decode()
+    script = image.script_for(boot_url.parse(url)).decode()
     return {
         line.removeprefix("echo ").removesuffix(" ||")
         for line in script.splitlines()
@@ -94,25 +94,25 @@ def test_screen_shows_no_user_information(scheme: str, form: str) -> None:
     shown = url.replace("user:hunter2@", "")
     (said,) = echoed(url)
     assert said == (shown if len(shown) <= 158 else shown[:155] + "...")
-    script = image.script_for(chain_url.parse(url)).decode()
+    script = image.script_for(boot_url.parse(url)).decode()
     assert script.count("hunter2") == script.count("user:") == 1  # where iPXE is told the URL
 
 
 def test_script_asks_for_the_words_that_are_filled_in() -> None:
     found = set(re.findall(r"@(\w*)@", boot_script.text()))
     assert found == {"URL", "SHOWN", "SCHEME", "FAMILY", "ADDRESS", "FILE", "BOOT", "THEN"}
-    assert set(boot_script.BOOT) == {scheme.boot for scheme in chain_url.SCHEMES if scheme.boot}
+    assert set(boot_script.BOOT) == {scheme.boot for scheme in boot_url.SCHEMES if scheme.boot}
 
 
 @pytest.mark.parametrize("url", ["http://h/@URL@?@SHOWN@", "tftp://1.2.3.4/@FILE@@ADDRESS@"])
 def test_nothing_in_the_url_is_filled_in(url: str) -> None:
-    assert boot_url(image.script_for(chain_url.parse(url))) == url
+    assert url_booted(image.script_for(boot_url.parse(url))) == url
 
 
 @pytest.mark.parametrize("url", ["http://h/x\\", "http://h/?x\\", "tftp://1.2.3.4/x\\"])
 def test_no_line_of_the_script_ends_with_a_backslash(url: str) -> None:
     """iPXE joins such a line and the next one."""
-    for line in image.script_for(chain_url.parse(url)).decode().splitlines():
+    for line in image.script_for(boot_url.parse(url)).decode().splitlines():
         assert not line.endswith("\\")
 
 
@@ -132,7 +132,7 @@ def test_no_line_of_the_script_ends_with_a_backslash(url: str) -> None:
     ],
 )
 def test_script_knows_of_the_url(url: str, line: str) -> None:
-    assert line in image.script_for(chain_url.parse(url)).decode().splitlines()
+    assert line in image.script_for(boot_url.parse(url)).decode().splitlines()
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_script_knows_of_the_url(url: str, line: str) -> None:
     ],
 )
 def test_script_as_it_may_be_printed(url: str, public: str, file: str) -> None:
-    parsed = chain_url.parse(url)
+    parsed = boot_url.parse(url)
     script = boot_script.redact(parsed)
-    assert boot_url(script) == public
+    assert url_booted(script) == public
     assert f"{parsed.scheme.name} tftp && set ${{c}}/filename {file} ||" in script.decode()
     assert b"secret" not in script
     # The host, too, may be half a password.
@@ -174,7 +174,7 @@ def longest(prefix: str) -> str:
 def refused_limit(url: str) -> int:
     """Return the number of bytes that the refusal of a URL says."""
     with pytest.raises(UrlError) as refused:
-        image.script_for(chain_url.parse(url))
+        image.script_for(boot_url.parse(url))
     limit = re.search(r"use at most (\d+) bytes", str(refused.value))
     assert limit
     return int(limit[1])
@@ -187,7 +187,7 @@ def test_longest_url_fits_and_one_byte_more_is_refused(prefix: str) -> None:
     url = longest(prefix)
     baked = boots_from.bake(url)
     script = baked[SLOT]
-    assert boot_url(script) == url
+    assert url_booted(script) == url
     assert not script.endswith(b"\n\n" if prefix.startswith("http:") else b"\n\n\n")  # a tftp URL's path is there twice
     with pytest.raises(UrlError) as refused:
         boots_from.bake(url + "x")
@@ -199,12 +199,12 @@ def test_longest_tftp_url_with_something_behind_its_path(behind: str) -> None:
     """Of which the script holds one copy; it goes first when the URL is cut at its end."""
     for url in ("tftp://h/".ljust(2000, "x") + behind, "tftp://h/".ljust(1560, "x") + behind):
         with contextlib.suppress(UrlError):
-            image.script_for(chain_url.parse(url))
+            image.script_for(boot_url.parse(url))
             continue
         limit = refused_limit(url)
-        image.script_for(chain_url.parse(url[:limit]))
+        image.script_for(boot_url.parse(url[:limit]))
         with pytest.raises(UrlError):
-            image.script_for(chain_url.parse(url[: limit + 1]))
+            image.script_for(boot_url.parse(url[: limit + 1]))
 
 
 def test_readme_says_how_long_a_url_may_be() -> None:
@@ -257,7 +257,7 @@ def test_script_longer_than_the_slot_is_refused() -> None:
 
 
 def test_firmware_list() -> None:
-    lines = image.firmware(TEMPLATE)
+    lines = image.packages(TEMPLATE)
     shim = [
         "shim-signed:amd64",
         "shim-signed:arm64",
@@ -268,35 +268,35 @@ def test_firmware_list() -> None:
     assert {line.split()[2] for line in lines if not line.startswith("ipxe 2.")} == {"trixie"}
     assert all(re.fullmatch(r"\S+ \S+ \S+ [0-9a-f]{64}", line) for line in lines)
     with pytest.raises(TemplateError, match=r"^the template names no firmware: reinstall boots-from, "):
-        image.firmware(b"no list here")
-    assert image.firmware(image.FIRMWARE_LIST_TITLE + b"one\ntwo\n\nthree\n\n") == ["one", "two"]
+        image.packages(b"no list here")
+    assert image.packages(image.PACKAGE_LIST_TITLE + b"one\ntwo\n\nthree\n\n") == ["one", "two"]
 
 
 @pinned_only
 def test_hashes_to_enroll_are_in_the_page() -> None:
     page = (CHECKOUT / "docs/secure-boot.md").read_text()
-    for line in image.enrolled_hashes(TEMPLATE):
+    for line in image.hashes_to_enroll(TEMPLATE):
         path, digits, what = line.split(maxsplit=2)
         assert f"| `{path}` | {what} | `{bytes.fromhex(digits).hex(' ').upper()}` |" in page
 
 
 def test_hashes_to_enroll() -> None:
-    lines = image.enrolled_hashes(TEMPLATE)
-    names = ["grubx64.efi", "grubaa64.efi", "newer-ipxe-x86_64.efi", "newer-ipxe-arm64.efi"]
+    lines = image.hashes_to_enroll(TEMPLATE)
+    names = ["grubx64.efi", "grubaa64.efi", "ecdsa-ipxe-x86_64.efi", "ecdsa-ipxe-arm64.efi"]
     names += ["mark-running-x86_64.efi", "mark-running-arm64.efi"]
     assert [line.split()[0] for line in lines] == [f"EFI/BOOT/{name}" for name in names]
     assert all(
-        re.fullmatch(r"\S+ [0-9a-f]{64} (x86-64|ARM64)(, newer iPXE|, local disk by sanboot)?", line) for line in lines
+        re.fullmatch(r"\S+ [0-9a-f]{64} (x86-64|ARM64)(, ECDSA iPXE|, local disk by sanboot)?", line) for line in lines
     )
     with pytest.raises(TemplateError):
-        image.enrolled_hashes(image.FIRMWARE_LIST_TITLE)
+        image.hashes_to_enroll(image.PACKAGE_LIST_TITLE)
 
 
 @pytest.mark.parametrize("loader", [None, object()], ids=["no loader", "a loader that reads no files"])
 def test_package_without_a_loader_that_reads_files(monkeypatch: pytest.MonkeyPatch, loader: object) -> None:
-    monkeypatch.setitem(vars(packaged), "__loader__", loader)
-    assert packaged.read("template.iso") == TEMPLATE
+    monkeypatch.setitem(vars(resources), "__loader__", loader)
+    assert resources.read("template.iso") == TEMPLATE
     with pytest.raises(
         TemplateError, match=r"^can't read .*nothing\.iso \(No such file or directory\): reinstall boots-from"
     ):
-        packaged.read("nothing.iso")
+        resources.read("nothing.iso")

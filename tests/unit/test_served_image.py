@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import boots_from
-from boots_from import chain_url, image
+from boots_from import boot_url, image
 from boots_from.errors import BootsFromError, TemplateError
-from template.checkout import CHECKOUT
-from tests.unit.urls import ACCEPTED
+from template.paths import CHECKOUT
+from tests.unit.url_strategies import ACCEPTED
 
 URL = "http://bootserver/boot"
 WHOLE = boots_from.bake(URL)
@@ -40,7 +40,7 @@ def test_each_url_has_its_own_image(url: str) -> None:
     made, baked = boots_from.Image(url), boots_from.bake(url)
     assert (made.size, made.sha256) == (len(baked), hashlib.sha256(baked).hexdigest())
     assert made.read() == baked
-    assert made.warnings == chain_url.parse(url).warnings
+    assert made.warnings == boot_url.parse(url).warnings
 
 
 @pytest.mark.parametrize(("start", "size"), [(-1, 1), (0, -1), (-1, None)])

@@ -9,7 +9,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 
 from boots_from import image
 from lab.browser import CHROMIUM, KINDS, Open, session, wait_until_ready
-from web import page as web_page
+from web import build_page as web_page
 
 
 @pytest.fixture(scope="session")

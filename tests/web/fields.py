@@ -10,7 +10,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from boots_from import image
 from lab.browser import HOST, Open, wait_until
-from lab.server import BootServer
+from lab.recording_server import RecordingServer
 
 
 def type_url(browser: WebDriver, url: str, end: str = "") -> None:
@@ -22,7 +22,7 @@ def type_url(browser: WebDriver, url: str, end: str = "") -> None:
 
 
 def click(browser: WebDriver, element: WebElement) -> None:
-    """Click an element that may be far from the field: scroll first, since WebKit scrolls after the click on a busy host."""
+    """Scroll to an element, then click it: on a busy host WebKit otherwise scrolls after the click."""
     scroll = "arguments[0].scrollIntoView({block: 'center'}); const at = () => arguments[0].getBoundingClientRect().y;"
     still = "let last = NaN; const look = () => at() === last ? done() : (last = at(), setTimeout(look, 100)); look();"
     browser.execute_async_script(f"const done = arguments[1]; {scroll} {still}", element)
@@ -61,7 +61,7 @@ def saved(downloads: Path, name: str = "boots-from.iso") -> bytes:
 
 
 def in_frame(
-    open_in: Open, server: BootServer, page: bytes, sandbox: str | None = None, policy: str | None = None
+    open_in: Open, server: RecordingServer, page: bytes, sandbox: str | None = None, policy: str | None = None
 ) -> WebDriver:
     """Return a browser with the page in a frame; wait until it has settled.
 

@@ -17,11 +17,11 @@ from selenium.webdriver.common.print_page_options import PrintOptions
 from selenium.webdriver.remote.webdriver import WebDriver
 
 import boots_from
-from boots_from import chain_url
+from boots_from import boot_url
 from lab import npm
 from lab.browser import CHROMIUM, WEBKIT, Open, wait_until, wait_until_ready
-from lab.server import BootServer
-from tests.unit.urls import ACCEPTED
+from lab.recording_server import RecordingServer
+from tests.unit.url_strategies import ACCEPTED
 from tests.web.fields import in_frame, leave_field, text, type_url
 from tests.web.test_browsers import ENROLLED, SITUATIONS, UNFINISHED, URL, WRONG
 
@@ -164,9 +164,9 @@ def test_fits_every_width(browser: Any, page: Path, width: int) -> None:
 
 
 @pytest.mark.thorough(but=(CHROMIUM,))
-def test_hash_has_rows_of_16_bytes_on_a_phone(open_in: Open, page: Path, boot_server: BootServer) -> None:
+def test_hash_has_rows_of_16_bytes_on_a_phone(open_in: Open, page: Path, recording_server: RecordingServer) -> None:
     """As MokManager shows it. The phone is a frame, since no window of Firefox is as narrow."""
-    opened = in_frame(open_in, boot_server, page.read_bytes())
+    opened = in_frame(open_in, recording_server, page.read_bytes())
     opened.execute_script("document.querySelector('iframe').width = arguments[0]", NARROW)
     opened.switch_to.frame(0)
     wait_until_ready(opened)
@@ -217,7 +217,7 @@ def test_keyboard_reaches_all_in_order(browser: Any, page: Path) -> None:
     assert names[10:] == [
         *("Secure Boot: hashes to compare", *(f"Copy the hash of {name}" for name in ENROLLED)),
         *("The iPXE script in the image", "The script", "Copy the script"),
-        *("Which URLs iPXE boots from", *(row.example for row in chain_url.SCHEMES if row.boot)),
+        *("Which URLs iPXE boots from", *(row.example for row in boot_url.SCHEMES if row.boot)),
         "What else is in the image",
     ]
     levels = [int(heading.tag_name[1]) for heading in browser.find_elements(By.CSS_SELECTOR, "h1, h2, h3")]
@@ -290,7 +290,7 @@ def test_nothing_is_wrong_before_a_url_is_whole(browser: Any, url: str) -> None:
     assert early == []
 
 
-WRITTEN = [row.example for row in chain_url.SCHEMES if row.boot] + [
+WRITTEN = [row.example for row in boot_url.SCHEMES if row.boot] + [
     "http://user:pass:word@boot.example.com/x", "http://[2001:db8::1]:8080/boot", "http://[2001:db8::c000:201]/x",
     "http://192.0.2.1/x", "http://h/${net${i}/mac}", "${filename}", "${net0/root-path}", "http://${next-server}/x",
     "iscsi:[2001:db8::1]::3260:1-0-0-0:iqn.2004-01.example:disk", "http://[fe80::1%net0]/x", "nfs://h/a/b%20c",

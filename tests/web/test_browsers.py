@@ -14,9 +14,9 @@ from selenium.webdriver.remote.webdriver import WebDriver
 
 import boots_from
 from boots_from import image, messages
-from lab import watch
+from lab import page_observer
 from lab.browser import CHROMIUM, FIREFOX, HOST, Open, wait_until, wait_until_ready
-from lab.server import BootServer
+from lab.recording_server import RecordingServer
 from tests.web.fields import click, leave_field, saved, shown, text, type_url, without_policy
 
 in_others = pytest.mark.thorough(but=(CHROMIUM,))
@@ -56,13 +56,13 @@ def test_link_fills_the_field_until_it_is_edited(fresh: WebDriver, page: Path, d
 @in_others
 @pytest.mark.parametrize("place", ["disk", "plain-http"])
 def test_reading_the_page_is_no_slower_than_unpacking_it(
-    open_in: Open, page: Path, boot_server: BootServer, kind: str, place: str
+    open_in: Open, page: Path, recording_server: RecordingServer, kind: str, place: str
 ) -> None:
     """In a browser that has just started WebKit took 10 s, 14 times that, for a template in the text of an element."""
-    boot_server.files["/boots-from.html"] = page.read_bytes()
+    recording_server.files["/boots-from.html"] = page.read_bytes()
     ratios = []
     for _ in range(2):
-        opened = open_in(page.as_uri() if place == "disk" else f"http://{HOST}:{boot_server.port}/boots-from.html")
+        opened = open_in(page.as_uri() if place == "disk" else f"http://{HOST}:{recording_server.port}/boots-from.html")
         wait_until_ready(opened)
         read, ready = opened.execute_script(
             "return [performance.getEntriesByType('navigation')[0].domContentLoadedEventStart,"
@@ -78,7 +78,7 @@ def test_reading_the_page_is_no_slower_than_unpacking_it(
 @pytest.mark.parametrize("pause", [0, 0.8], ids=["fast", "slow"])
 def test_screen_reader_hears_once_that_the_url_is_right(fresh: WebDriver, pause: float) -> None:
     """27 updates for 13 characters, and eight times "invalid", before; also of who types a key in 0.8 s."""
-    fresh.execute_script(watch.HEARD)
+    fresh.execute_script(page_observer.HEARD)
     field = fresh.find_element(By.ID, "url")
     for key in "http://h/boot":
         field.send_keys(key)
@@ -90,7 +90,7 @@ def test_screen_reader_hears_once_that_the_url_is_right(fresh: WebDriver, pause:
 
 @in_others
 def test_wrong_url_is_said_in_a_pause(fresh: WebDriver) -> None:
-    fresh.execute_script(watch.HEARD)
+    fresh.execute_script(page_observer.HEARD)
     type_url(fresh, WRONG)
     said = 'unknown scheme "htpp" at character 1 of the URL: did you mean http://boot.example.com/x?'
     wait_until(fresh, "return heard.includes('invalid')")
@@ -100,7 +100,7 @@ def test_wrong_url_is_said_in_a_pause(fresh: WebDriver) -> None:
 
 @in_others
 def test_unfinished_url_is_said_when_the_field_is_left(fresh: WebDriver) -> None:
-    fresh.execute_script(watch.HEARD)
+    fresh.execute_script(page_observer.HEARD)
     type_url(fresh, UNFINISHED)
     time.sleep(1)
     assert fresh.execute_script("return heard") == []
@@ -183,7 +183,7 @@ COMMANDS = (
 ENROLLED = tuple(
     f"{name}.efi"
     for name in (
-        *("grubx64", "grubaa64", "newer-ipxe-x86_64", "newer-ipxe-arm64"),
+        *("grubx64", "grubaa64", "ecdsa-ipxe-x86_64", "ecdsa-ipxe-arm64"),
         *("mark-running-x86_64", "mark-running-arm64"),
     )
 )
@@ -208,10 +208,10 @@ def paste(browser: WebDriver) -> str:
 @pytest.mark.thorough(but=("chromium-disk",))
 @pytest.mark.parametrize("place", ["disk", "plain-http"])
 def test_button_copies_what_is_there_and_nothing_else(
-    open_in: Open, page: Path, boot_server: BootServer, place: str, downloads: Path
+    open_in: Open, page: Path, recording_server: RecordingServer, place: str, downloads: Path
 ) -> None:
-    boot_server.files["/boots-from.html"] = page.read_bytes()
-    address = page.as_uri() if place == "disk" else f"http://{HOST}:{boot_server.port}/boots-from.html"
+    recording_server.files["/boots-from.html"] = page.read_bytes()
+    address = page.as_uri() if place == "disk" else f"http://{HOST}:{recording_server.port}/boots-from.html"
     opened = open_in(address)
     wait_until_ready(opened)
     fixed = {*ENROLLED, "find-macos", "unmount-macos", "find-linux", "run-vm"}
@@ -247,18 +247,18 @@ def test_button_copies_what_is_there_and_nothing_else(
 
 @in_others
 def test_page_stays_awake_while_its_own_sha256_is_computed(
-    open_in: Open, page: Path, boot_server: BootServer, downloads: Path, kind: str
+    open_in: Open, page: Path, recording_server: RecordingServer, downloads: Path, kind: str
 ) -> None:
     """From plain http. It stood still for all of that time; now for no twentieth of it, but for what else runs here."""
-    boot_server.files["/boots-from.html"] = page.read_bytes()
-    opened = open_in(f"http://{HOST}:{boot_server.port}/boots-from.html")
+    recording_server.files["/boots-from.html"] = page.read_bytes()
+    opened = open_in(f"http://{HOST}:{recording_server.port}/boots-from.html")
     wait_until_ready(opened)
     assert opened.execute_script("return crypto.subtle === undefined")
     type_url(opened, URL)
     time.sleep(1.5)
     # Nothing is baked while one types.
     assert opened.execute_script("return performance.getEntriesByName('bake').length") == 0
-    opened.execute_script(watch.GAPS)
+    opened.execute_script(page_observer.GAPS)
     opened.find_element(By.ID, "url").send_keys(Keys.ENTER)
     digest_shown(opened, sha256(boots_from.bake(URL)).hexdigest())
     gaps, (duration,) = opened.execute_script(
@@ -272,17 +272,17 @@ def test_page_stays_awake_while_its_own_sha256_is_computed(
 
 @in_others
 def test_any_static_host_serves_it_by_one_request(
-    open_in: Open, page: Path, boot_server: BootServer, downloads: Path
+    open_in: Open, page: Path, recording_server: RecordingServer, downloads: Path
 ) -> None:
     """Not even for an icon, which the page's policy would stop."""
-    boot_server.files["/boots-from.html"] = without_policy(page.read_bytes())
-    opened = open_in(f"http://{HOST}:{boot_server.port}/boots-from.html")
+    recording_server.files["/boots-from.html"] = without_policy(page.read_bytes())
+    opened = open_in(f"http://{HOST}:{recording_server.port}/boots-from.html")
     wait_until_ready(opened)
     type_url(opened, URL, Keys.ENTER)
     assert saved(downloads) == boots_from.bake(URL)
     time.sleep(0.5)
     opened.quit()
-    assert [re.sub("^http://[^/]*", "", request.path) for request in boot_server.requests] == ["/boots-from.html"]
+    assert [re.sub("^http://[^/]*", "", request.path) for request in recording_server.requests] == ["/boots-from.html"]
 
 
 @in_others

@@ -18,7 +18,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 
 import boots_from
 from lab.browser import CHROMIUM, HOST, Open, wait_until, wait_until_ready
-from lab.server import BootServer
+from lab.recording_server import RecordingServer
 from tests.web.fields import in_frame, notice, saved, text, type_url, without_policy
 
 in_others = pytest.mark.thorough(but=(CHROMIUM,))
@@ -70,13 +70,13 @@ SCRIPTS = "allow-same-origin allow-scripts"
 def test_host_or_browser_forbids(
     open_in: Open,
     page: Path,
-    boot_server: BootServer,
+    recording_server: RecordingServer,
     sandbox: str | None,
     policy: str | None,
     make: Callable[[bytes], bytes],
     said: str,
 ) -> None:
-    opened = in_frame(open_in, boot_server, make(page.read_bytes()), sandbox, policy)
+    opened = in_frame(open_in, recording_server, make(page.read_bytes()), sandbox, policy)
     wait_until(opened, f"{notice(INSIDE)} === {said!r}")
     time.sleep(1)  # as long as it takes to unpack the template, and more
     assert opened.execute_script(notice(INSIDE)) == said
@@ -85,9 +85,11 @@ def test_host_or_browser_forbids(
 
 
 @in_others
-def test_frame_of_another_site_may_forbid_downloads(open_in: Open, page: Path, boot_server: BootServer) -> None:
+def test_frame_of_another_site_may_forbid_downloads(
+    open_in: Open, page: Path, recording_server: RecordingServer
+) -> None:
     """The page can't see whether it does: it says so, and lets one try."""
-    opened = in_frame(open_in, boot_server, page.read_bytes(), "allow-scripts")
+    opened = in_frame(open_in, recording_server, page.read_bytes(), "allow-scripts")
     opened.switch_to.frame(0)
     wait_until_ready(opened)
     assert opened.execute_script(notice()) == FRAME
@@ -104,10 +106,10 @@ def test_frame_of_another_site_may_forbid_downloads(open_in: Open, page: Path, b
 
 @in_others
 def test_frame_that_allows_downloads_saves(
-    open_in: Open, page: Path, boot_server: BootServer, downloads: Path, kind: str
+    open_in: Open, page: Path, recording_server: RecordingServer, downloads: Path, kind: str
 ) -> None:
     """Also where the sandbox forbids forms."""
-    opened = in_frame(open_in, boot_server, page.read_bytes(), f"{SCRIPTS} allow-downloads")
+    opened = in_frame(open_in, recording_server, page.read_bytes(), f"{SCRIPTS} allow-downloads")
     opened.switch_to.frame(0)
     wait_until_ready(opened)
     type_url(opened, "http://h/boot")

@@ -14,19 +14,18 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
 import boots_from
-from boots_from import boot_script, chain_url, cli, image, messages
+from boots_from import boot_script, boot_url, cli, image, messages
 from boots_from.errors import UrlError
-from documents import matrix
-from lab import machine
+from lab import boot_matrix, machine
 from lab.browser import Open, wait_until, wait_until_ready
 from lab.firmware import BIOS, UEFI
 from lab.media import SCSI_CD
-from lab.server import BootServer
-from tests.pinned import pinned_only
-from tests.unit.test_chain_url import HOSTILE, PASSED_THROUGH, REFUSED, WARNED
-from tests.unit.urls import ACCEPTED
+from lab.recording_server import RecordingServer
+from tests.pinned_packages import pinned_only
+from tests.unit.test_boot_url import HOSTILE, PASSED_THROUGH, REFUSED, WARNED
+from tests.unit.url_strategies import ACCEPTED
 from tests.web.fields import leave_field, saved, text, type_url
-from web import page as web_page
+from web import build_page as web_page
 from web import rules
 
 # Characters that mean something somewhere in a URL, and some that may be in none.
@@ -90,7 +89,7 @@ WRITTEN = (
 def expected(url: str) -> list[object]:
     """Return what the command makes of a URL."""
     try:
-        parsed = chain_url.parse(url)
+        parsed = boot_url.parse(url)
         script = image.script_for(parsed)
     except UrlError as error:
         return ["refused", str(error), error.suggestion]
@@ -136,15 +135,15 @@ def test_says_what_the_command_says_of(browser: Chrome, url: str) -> None:
     assert answer(browser, url) == expected(url)
 
 
-def test_saved_image_boots(browser: Chrome, downloads: Path, boot_server: BootServer, tmp_path: Path) -> None:
+def test_saved_image_boots(browser: Chrome, downloads: Path, recording_server: RecordingServer, tmp_path: Path) -> None:
     """On BIOS and UEFI."""
-    type_url(browser, f"http://{machine.HOST}:{boot_server.port}/saved", Keys.ENTER)
+    type_url(browser, f"http://{machine.HOST}:{recording_server.port}/saved", Keys.ENTER)
     saved(downloads)
     image_file = downloads / "boots-from.iso"
     for firmware in (BIOS, UEFI):
-        boot_server.requests.clear()
+        recording_server.requests.clear()
         media = SCSI_CD.arguments(image_file)
-        matrix.boot(firmware, media, boot_server, "/saved", tmp_path, f"{firmware.name}-saved-by-the-page")
+        boot_matrix.boot(firmware, media, recording_server, "/saved", tmp_path, f"{firmware.name}-saved-by-the-page")
 
 
 def everything_said(browser: Chrome) -> str:
@@ -177,7 +176,7 @@ def test_password_of_a_wrong_url_is_on_no_screen(browser: Chrome, url: str) -> N
 
 def test_shows_the_script(browser: Chrome) -> None:
     type_url(browser, "http://user:hunter2@h/x")
-    wanted = boot_script.redact(chain_url.parse("http://user:hunter2@h/x")).decode()
+    wanted = boot_script.redact(boot_url.parse("http://user:hunter2@h/x")).decode()
     lines = [line for line in wanted.splitlines() if line and not line.startswith("# ")]
     assert text(browser, "script") == "\n".join(lines)
     type_url(browser, "http:/x")
@@ -219,7 +218,7 @@ WAYS = {
 }
 
 
-def asked_for(opened: Chrome, server: BootServer, seconds: float) -> set[str]:
+def asked_for(opened: Chrome, server: RecordingServer, seconds: float) -> set[str]:
     """Try every way; return those of which the server saw something."""
     server.requests.clear()
     for number, way in enumerate(WAYS.values()):
@@ -232,11 +231,13 @@ def asked_for(opened: Chrome, server: BootServer, seconds: float) -> set[str]:
     return {name for number, name in enumerate(WAYS) if f"/way{number}" in seen}
 
 
-def test_policy_lets_nothing_out(open_page: Open, page: Path, boot_server: BootServer, tmp_path: Path) -> None:
+def test_policy_lets_nothing_out(
+    open_page: Open, page: Path, recording_server: RecordingServer, tmp_path: Path
+) -> None:
     """A server of the test's own sees nothing; without the policy it sees every way."""
     opened = open_page(page.as_uri())
     wait_until_ready(opened)
-    assert asked_for(opened, boot_server, 4) == set()
+    assert asked_for(opened, recording_server, 4) == set()
     opened.quit()
     bare = tmp_path / "bare.html"
     content, count = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
@@ -244,7 +245,7 @@ def test_policy_lets_nothing_out(open_page: Open, page: Path, boot_server: BootS
     bare.write_text(content)
     opened = open_page(bare.as_uri())
     wait_until_ready(opened)
-    assert asked_for(opened, boot_server, 90) == set(WAYS)
+    assert asked_for(opened, recording_server, 90) == set(WAYS)
     opened.quit()
 
 

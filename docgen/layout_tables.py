@@ -1,0 +1,42 @@
+"""The page about the image's layout: python -m docgen.layout_tables, which make layout runs.
+
+Writes the tables of docs/layout.md, and the picture beside it, from the template.
+"""
+
+from pathlib import Path
+
+from docgen import layout_picture
+from template import image_map
+from template.paths import CHECKOUT, TEMPLATE
+
+PAGE = CHECKOUT / "docs" / "layout.md"
+PICTURE = PAGE.with_suffix(".svg")
+
+
+def between_marks(text: str, tables: str, target: str) -> str:
+    """Return a page's text with tables between the marks that name the make target which writes them."""
+    begin, end = (f"<!-- made by make {target}: {word} -->\n" for word in ("begin", "end"))
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n{tables}\n{end}{after}"
+
+
+def page(text: str, image: Path) -> str:
+    """Return the page's text with the tables of an image between its marks."""
+    return between_marks(text, image_map.tables(image), "layout")
+
+
+def drawing(image: Path) -> str:
+    """Return the picture of an image."""
+    return layout_picture.draw(image_map.ranges(image), image.stat().st_size)
+
+
+def main() -> int:
+    """Write both."""
+    PAGE.write_text(page(PAGE.read_text(), TEMPLATE))
+    PICTURE.write_text(drawing(TEMPLATE))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

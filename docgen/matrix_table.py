@@ -1,0 +1,89 @@
+"""The page about the boot matrix: python -m docgen.matrix_table, which make matrix runs.
+
+Boots every machine from every medium, and writes docs/matrix.md.
+"""
+
+import subprocess
+
+from lab import debian
+from lab.boot_matrix import Results, boot_all, cell_at, names
+from template.paths import CHECKOUT
+
+PAGE = CHECKOUT / "docs" / "matrix.md"
+
+
+def table(results: Results, reasons: dict[str, int], corner: str = "|") -> str:
+    """Return a table in Markdown.
+
+    Args:
+        results: what stands in it, row by row; a place without a cell is empty.
+        reasons: the numbers of the reasons why cells don't boot; new ones join them.
+        corner: how the line of headings begins, above the rows' names.
+    """
+    columns = dict.fromkeys((cell.column for cell in results), "")
+    rows = {cell.row: dict(columns) for cell in results}
+    for cell, seconds in results.items():
+        rows[cell.row][cell.column] = (
+            f"no ({reasons.setdefault(cell.why_not, len(reasons) + 1)})" if seconds is None else f"{seconds:.1f}"
+        )
+    lines = [f"{corner} | {' | '.join(columns)} |", f"| --- | {' | '.join('---:' for _ in columns)} |"]
+    lines += [f"| {row} | {' | '.join(words.values())} |" for row, words in rows.items()]
+    return "\n".join(lines)
+
+
+def notes(reasons: dict[str, int]) -> str:
+    """Return the numbered reasons, a line each."""
+    return "\n".join(f"{number}. {reason[0].upper()}{reason[1:]}." for reason, number in reasons.items())
+
+
+def _page(results: Results) -> str:
+    """Return docs/matrix.md."""
+    reasons: dict[str, int] = {}
+    return _PAGE.format(
+        booted=sum(seconds is not None for seconds in results.values()),
+        all=len(results),
+        table=table(results, reasons, "| medium"),
+        notes=notes(reasons),
+        machines=", ".join(_versions()),
+    )
+
+
+def _versions() -> list[str]:
+    names = ["qemu-system-x86", "qemu-system-arm", "seabios", "ovmf", "qemu-efi-aarch64"]
+    command = ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *names]
+    installed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    unpacked = debian.versions(debian.unpack(debian.MACHINES))
+    return installed + [line for line in unpacked if line.startswith(("qemu-", "opensbi"))]
+
+
+_PAGE = """\
+# Boot matrix
+
+<!-- written by make matrix -->
+
+One image, {all} machines and media: {booted} boot. Each number is the seconds from power on to the
+machine's first request at the server, under software emulation, two machines at a time. An empty cell: no such
+machines.
+
+{table}
+
+{notes}
+
+Secure Boot: iPXE's hash was enrolled before; no question was asked. "ISO over HTTP" is another iPXE that
+takes the image as a disk, block by block, after it has booted itself; its time counts from power on.
+
+Machines: {machines}.
+"""
+
+
+def main() -> int:
+    """Boot all and write the page; return 1, and leave the page, if a cell is not what it should be."""
+    results = boot_all(cell_at(column, row) for column, row in names())
+    if results is None:
+        return 1
+    PAGE.write_text(_page(results))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,165 @@
+"""Make the pictures in docs/screens from real boots: python -m docgen.screenshots, which make screens runs.
+
+Arguments, if any, name the pictures that are wanted; "secure-boot" is all those of MokManager, "page" is the
+web page's.
+
+Each is what QEMU's graphics card shows when the machine has come to rest, taken by its monitor.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import trustme
+from selenium.webdriver import Keys
+from selenium.webdriver.common.by import By
+
+import boots_from
+from boots_from import image
+from lab import browser, debian, mok_manager
+from lab.firmware import BIOS, UEFI, UEFI_SECURE, Firmware
+from lab.lan import Lan, trusting
+from lab.link import NEVER
+from lab.machine import AGAIN, Machine
+from lab.media import AHCI_CD
+from template.paths import CHECKOUT
+from web import build_page
+
+SCREENS = CHECKOUT / "docs" / "screens"
+URL = "http://bty-server/boot"
+
+
+def _plain(lan: Lan) -> None:
+    lan.segment()
+
+
+def _serving(script: str) -> Callable[[Lan], None]:
+    def serve(lan: Lan) -> None:
+        lan.segment()
+        (lan.www / "boot").write_text(script)
+        lan.http()
+
+    return serve
+
+
+def _three_cards(lan: Lan) -> None:
+    lan.segment()
+    lan.segment(dhcp=False)
+    lan.segment(link_after=NEVER)
+
+
+def _private_ca(lan: Lan) -> None:
+    lan.segment()
+    lan.http(lan.https_directives(trustme.CA().issue_cert("bty-server")))
+
+
+# Name of the picture: the kind of machine, the URL, its LAN, what the console shows last.
+PICTURES: dict[str, tuple[Firmware, str, Callable[[Lan], object], str]] = {
+    "boots-bios": (BIOS, URL, _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n"), "Hello"),
+    "boots-uefi": (UEFI, URL, _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n"), "Hello"),
+    "no-card": (BIOS, URL, lambda _: None, AGAIN),
+    "no-link": (BIOS, URL, lambda lan: lan.segment(link_after=NEVER), AGAIN),
+    "no-dhcp": (BIOS, URL, lambda lan: lan.segment(dhcp=False), AGAIN),
+    "no-dns": (BIOS, URL, lambda lan: lan.segment(dns=False), AGAIN),
+    "unknown-host": (BIOS, "http://nosuchname/boot", _plain, AGAIN),
+    "refused": (BIOS, URL, _plain, AGAIN),
+    "silent-host": (BIOS, "http://10.0.0.77/boot", _plain, AGAIN),
+    "not-found": (BIOS, "http://bty-server/missing", _serving("#!ipxe\n"), AGAIN),
+    "certificate": (UEFI, "https://bty-server/boot", _private_ca, AGAIN),
+    "web-page-bios": (BIOS, URL, _serving("<html>Welcome</html>\n"), "a web page?"),
+    "web-page-uefi": (UEFI, URL, _serving("<html>Welcome</html>\n"), AGAIN),
+    "script-failed": (BIOS, URL, _serving("#!ipxe\nchain missing\n"), AGAIN),
+    "three-cards": (BIOS, URL, _three_cards, AGAIN),
+}
+
+
+def take(name: str) -> None:
+    """Boot a machine and write its picture."""
+    firmware, url, plug_in, last = PICTURES[name]
+    with (
+        tempfile.TemporaryDirectory(prefix="screen-") as work,
+        Lan(Path(work), debian.unpack(debian.SERVER_PROGRAMS)) as lan,
+    ):
+        plug_in(lan)
+        with lan.machine(firmware, url, f"screen-{name}", "-device", "VGA") as booted:
+            booted.wait_for(last, 120, may_fail=True)
+            time.sleep(1)  # the last line, and the cursor
+            _dump(booted, name)
+
+
+def take_secure_boot() -> None:
+    """Enroll iPXE's hash on a machine with Secure Boot on, and write a picture of each step."""
+    with tempfile.TemporaryDirectory(prefix="screen-") as name:
+        work = Path(name)
+        iso = work / "boots-from.iso"
+        iso.write_bytes(boots_from.bake(URL))
+        devices = [*AHCI_CD.arguments(iso), "-device", "VGA"]
+        with Machine(UEFI_SECURE, devices, work, "screen-secure-boot") as booted:
+
+            def picture(step: str) -> None:
+                time.sleep(1)
+                _dump(booted, f"secure-boot-{step}")
+
+            mok_manager.enroll(booted, picture)
+
+
+def take_ecdsa_ipxe() -> None:
+    """Write the picture of a machine whose server has an ECDSA certificate, with the ECDSA iPXE not enrolled."""
+    with (
+        tempfile.TemporaryDirectory(prefix="screen-") as work,
+        Lan(Path(work), debian.unpack(debian.SERVER_PROGRAMS)) as lan,
+    ):
+        mok_manager.boot_and_enroll(UEFI_SECURE, lan.work)
+        ca = trustme.CA()
+        lan.segment()
+        lan.http(lan.https_directives(ca.issue_cert("bty-server")))
+        trusts = trusting([ca], lan.work, UEFI_SECURE)
+        with lan.machine(trusts, "https://bty-server/boot", "screen-ecdsa-ipxe", "-device", "VGA") as booted:
+            booted.wait_for(AGAIN, 120, may_fail=True)
+            time.sleep(1)
+            _dump(booted, "secure-boot-ecdsa")
+
+
+def take_page() -> None:
+    """Write the picture of the page that bakes."""
+    with tempfile.TemporaryDirectory(prefix="screen-") as name, browser.session(Path(name)) as start:
+        file = Path(name, "boots-from.html")
+        file.write_bytes(build_page.make(image.read_template()))
+        opened = start(file.as_uri())
+        opened.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": 900, "height": 1300, "deviceScaleFactor": 1, "mobile": False},
+        )
+        browser.wait_until_ready(opened)
+        opened.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
+        opened.find_element(By.ID, "url").send_keys("http://boot.example.com/boot", Keys.ENTER)
+        opened.find_element(By.ID, "linux").click()
+        time.sleep(1)
+        opened.save_screenshot(str(SCREENS / "page.png"))
+    print("page", flush=True)
+
+
+def _dump(booted: Machine, name: str) -> None:
+    booted.monitor("screendump", filename=str(SCREENS / f"{name}.png"), format="png")
+    print(name, flush=True)
+
+
+def main() -> None:
+    """Take them all, or those that are named."""
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    for name in sys.argv[1:] or [*PICTURES, "secure-boot", "page"]:
+        if name == "secure-boot":
+            take_secure_boot()
+            take_ecdsa_ipxe()
+        elif name == "secure-boot-ecdsa":
+            take_ecdsa_ipxe()
+        elif name == "page":
+            take_page()
+        else:
+            take(name)
+
+
+if __name__ == "__main__":
+    main()

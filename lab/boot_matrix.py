@@ -1,0 +1,288 @@
+"""The boot matrix: every kind of machine and every medium, and why where it doesn't boot.
+
+docgen/matrix_table.py boots all of it, docgen/compatibility.py other cells, and tests/boot/test_matrix.py tests them.
+"""
+
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import boots_from
+from lab import debian, machine, media, mok_manager
+from lab.firmware import ARM64, ARM64_SECURE, BIOS, BIOS_PC, UEFI, UEFI_PC, UEFI_SECURE, Firmware, loongarch64, riscv64
+from lab.machine import HOST, USER_NETWORK, BootError, Machine
+from lab.media import Medium
+from lab.recording_server import RecordingServer, serve
+from template.paths import PACKAGES
+
+# What makes a medium of the image: from the image, a directory to work in and the server to QEMU's arguments.
+Attach = Callable[[Path, Path, RecordingServer], list[str]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A boot, and where it stands on the page; `why_not` says why it rightly doesn't boot."""
+
+    column: str
+    row: str
+    firmware: Firmware
+    attach: Attach
+    network: tuple[str, ...] = USER_NETWORK
+    why_not: str = ""
+
+
+# The seconds from power on to each cell's request; None where it rightly does not boot.
+Results = dict[Cell, float | None]
+
+
+def plain(medium: Medium) -> Attach:
+    """Attach the image itself."""
+    return lambda image, work, server: medium.arguments(image)
+
+
+def fat(disk: Path, *files: Path) -> None:
+    """Make a FAT disk of files, and of directories with all that is in them."""
+    geometry = ["-T", "65536", "-h", "64", "-s", "32"]
+    subprocess.run(["mformat", "-C", "-i", disk, *geometry, "::"], check=True, capture_output=True)
+    subprocess.run(["mcopy", "-s", "-i", disk, *files, "::"], check=True, capture_output=True)
+
+
+def fat32(disk: Path, *files: Path) -> None:
+    """Do the same as sticks are sold: 1 GiB, with one partition, which is FAT32."""
+    with disk.open("wb") as opened:
+        opened.truncate(2**30)
+    first = 2048  # sectors
+    subprocess.run(["sfdisk", "-q", disk], input=f"{first},,c\n".encode(), check=True, capture_output=True)
+    size = (2**30 - first * 512) // 1024  # mkfs.vfat counts in KiB
+    command = ["mkfs.vfat", "-F", "32", "--offset", str(first), str(disk), str(size)]
+    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(["mcopy", "-s", "-i", f"{disk}@@{first * 512}", *files, "::"], check=True, capture_output=True)
+
+
+def _copied_files(image: Path, work: Path, server: RecordingServer) -> list[str]:
+    """Make a FAT32 stick with the ISO's files: what Rufus makes in ISO mode, or a person with a file manager."""
+    stick, tree = work / "stick.img", work / "tree"
+    xorriso = ["xorriso", "-no_rc", "-osirrox", "on", "-indev", str(image), "-extract", "/", str(tree)]
+    subprocess.run(xorriso, check=True, capture_output=True)
+    fat32(stick, tree / "EFI", tree / "boot", tree / "firmware.txt")
+    return media.XHCI_STICK.arguments(stick)
+
+
+def _sd_card(image: Path, work: Path, server: RecordingServer) -> list[str]:
+    """Fill the card up: its size is a power of two."""
+    card = work / "card.img"
+    content = image.read_bytes()
+    card.write_bytes(content.ljust(1 << (len(content) - 1).bit_length(), b"\0"))
+    return media.SD_CARD.arguments(card)
+
+
+def _http_disk(image: Path, work: Path, server: RecordingServer) -> list[str]:
+    """Another iPXE takes the image as a disk over HTTP, block by block; like Ventoy, it is no real drive."""
+    server.files["/inner.iso"] = image.read_bytes()
+    server.files["/outer"] = f"#!ipxe\nsanboot http://{HOST}:{server.port}/inner.iso\n".encode()
+    outer = work / "outer.iso"
+    outer.write_bytes(boots_from.bake(f"http://{HOST}:{server.port}/outer"))
+    return media.SCSI_CD.arguments(outer)
+
+
+def _http_boot(image: Path, work: Path, server: RecordingServer) -> list[str]:
+    """Give the machine a boot variable with the image's URL: its firmware fetches that itself."""
+    server.files["/boots-from.iso"] = image.read_bytes()
+    (variables,) = work.glob("*VARS*")
+    words = ["--set-boot-uri", f"http://{HOST}:{server.port}/boots-from.iso"]
+    if not variables.read_bytes().strip(b"\0"):
+        # For ARM64 it is zeros, which the firmware formats at its first boot. This one is formatted; without a
+        # platform key Secure Boot is off.
+        shutil.copyfile(ARM64_SECURE.pflash[1], variables)
+        words += ["--delete", "PK"]
+    program = Path(sys.executable).with_name("virt-fw-vars")
+    subprocess.run([program, "--inplace", variables, *words], check=True, capture_output=True)
+    return []
+
+
+def _memdisk(image: Path, work: Path, server: RecordingServer) -> list[str]:
+    """SYSLINUX's memdisk holds the image in memory as a CD, as boot menus on sticks do."""
+    memdisk = next(debian.unpack(PACKAGES).rglob("memdisk"))
+    return ["-kernel", str(memdisk), "-initrd", str(image), "-append", "iso raw"]
+
+
+# How each kind of machine is made.
+COLUMNS: dict[str, Callable[[], Firmware]] = {
+    "BIOS": lambda: BIOS,
+    "UEFI": lambda: UEFI,
+    "UEFI, Secure Boot": lambda: UEFI_SECURE,
+    "ARM64": lambda: ARM64,
+    "ARM64, Secure Boot": lambda: ARM64_SECURE,
+    "RISC-V 64": lambda: riscv64(debian.unpack(debian.MACHINES)),
+    "LoongArch64": lambda: loongarch64(debian.unpack(debian.MACHINES)),
+}
+
+
+def _columns(*, but: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(column for column in COLUMNS if column not in but)
+
+
+_ALL = tuple(COLUMNS)
+_UEFI = _columns(but=("BIOS",))
+# QEMU's older PC has parallel IDE; no other machine here has.
+_OLD_PC: dict[str, Callable[[], Firmware]] = {"BIOS": lambda: BIOS_PC, "UEFI": lambda: UEFI_PC}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A medium: `machines` are the columns that have it; `why_not` says why some of these can't boot from it."""
+
+    attach: Attach
+    machines: Mapping[str, Callable[[], Firmware]] = field(default_factory=lambda: COLUMNS)
+    why_not: Mapping[str, str] = field(default_factory=dict)
+
+
+def _row(medium: Medium, why_not: str = "", columns: tuple[str, ...] = ()) -> Row:
+    return Row(plain(medium), why_not=dict.fromkeys(columns, why_not))
+
+
+_NO_DRIVER = "the firmware of the machine has no driver for it"
+_NO_AHCI = ("ARM64", "ARM64, Secure Boot", "LoongArch64")
+_512 = "the FAT file system and the boot code count in sectors of 512 bytes; with others no hybrid image boots"
+_NO_BOOT_CODE = "copied files include no boot code: write the image itself"
+_NO_HTTP_BOOT = "the firmware of the machine, as Debian builds it, has no HTTP Boot"
+
+ROWS = {
+    "CD, IDE": Row(plain(media.IDE_CD), _OLD_PC),
+    "CD, AHCI (SATA)": _row(media.AHCI_CD, _NO_DRIVER, _NO_AHCI),
+    "CD, virtio-SCSI": _row(media.SCSI_CD),
+    "CD, LSI 53C895A SCSI": _row(media.LSI_CD, _NO_DRIVER, _UEFI),
+    "CD, PVSCSI": _row(media.PVSCSI_CD, _NO_DRIVER, _UEFI),
+    "CD, USB 1 (UHCI)": _row(media.UHCI_CD),
+    "CD, USB 2 (EHCI)": _row(media.EHCI_CD),
+    "CD, USB 3 (xHCI)": _row(media.XHCI_CD),
+    "stick, USB 1 (UHCI)": _row(media.UHCI_STICK),
+    "stick, USB 2 (EHCI)": _row(media.EHCI_STICK),
+    "stick, USB 3 (xHCI)": _row(media.XHCI_STICK),
+    "stick, USB 2, UAS": _row(media.UAS_STICK, _NO_DRIVER, _UEFI),
+    "FAT32 stick with the ISO's files": Row(_copied_files, why_not={"BIOS": _NO_BOOT_CODE}),
+    "disk, IDE": Row(plain(media.IDE_DISK), _OLD_PC),
+    "disk, SATA": _row(media.SATA_DISK, _NO_DRIVER, _NO_AHCI),
+    "disk, NVMe": _row(media.NVME_DISK),
+    "disk, virtio": _row(media.VIRTIO_DISK),
+    "disk, virtio-SCSI": _row(media.SCSI_DISK),
+    "disk, 4,096-byte sectors": _row(media.SECTORS_4K_DISK, _512, _ALL),
+    "SD card": Row(_sd_card, why_not=dict.fromkeys(_UEFI, _NO_DRIVER)),
+    "ISO over HTTP, iPXE's sanboot": Row(_http_disk),
+    "ISO in memory, memdisk": Row(_memdisk, {"BIOS": COLUMNS["BIOS"]}),
+    "no medium, UEFI HTTP Boot": Row(
+        _http_boot,
+        {column: COLUMNS[column] for column in _UEFI},
+        dict.fromkeys(("RISC-V 64", "LoongArch64"), _NO_HTTP_BOOT),
+    ),
+}
+
+
+def names() -> Iterator[tuple[str, str]]:
+    """Give the column and the row of each cell of the matrix, row by row."""
+    for name, row in ROWS.items():
+        yield from ((column, name) for column in COLUMNS if column in row.machines)
+
+
+def cell_at(column: str, name: str) -> Cell:
+    """Return a cell of the matrix; what its machine needs is fetched first."""
+    row = ROWS[name]
+    return Cell(column, name, row.machines[column](), row.attach, why_not=row.why_not.get(column, ""))
+
+
+def boot(
+    firmware: Firmware,
+    media: list[str],
+    server: RecordingServer,
+    path: str,
+    work: Path,
+    name: str,
+    network: Iterable[str] = USER_NETWORK,
+) -> float:
+    """Boot, and return the seconds from power on to the request.
+
+    Args:
+        firmware: the machine.
+        media: QEMU's arguments for its drives, with the image for `path` on the server.
+        server: what it boots from.
+        path: what it has to ask for.
+        work: a directory for its UEFI variables.
+        name: names the console's log file.
+        network: QEMU's arguments for its network cards.
+
+    Raises:
+        BootError: it doesn't boot.
+    """
+    nonce = f"nonce {secrets.token_hex(8)}"
+    # The pause keeps what follows off the console until the nonce was read.
+    server.files[path.partition("?")[0]] = f"#!ipxe\necho {nonce}\nsleep 600\n".encode()
+    with Machine(firmware, media, work, name, network) as running:
+        running.wait_for(nonce, firmware.seconds)
+        (request,) = [request for request in server.requests if request.path == path]
+        assert request.user_agent == machine.ipxe()[0]
+        return request.at - running.started
+
+
+def boot_cell(cell: Cell, server: RecordingServer, work: Path, variables: Path | None) -> float:
+    """Boot a cell; return the seconds from power on to the request.
+
+    Args:
+        cell: what to boot.
+        server: what it boots from.
+        work: an empty directory.
+        variables: the UEFI variables that it has from before, if any.
+
+    Raises:
+        BootError: it doesn't boot.
+    """
+    # Whatever boots, but for media at 100 KB/s, takes 17 s at most: docs/matrix.md and docs/firmware.md.
+    firmware = replace(cell.firmware, seconds=30) if cell.why_not else cell.firmware
+    for store in [variables] if variables else firmware.pflash[1:]:
+        shutil.copy(store, work)
+    path = f"/boot?firmware={firmware.name}&again=1"
+    image = work / "boots-from.iso"
+    image.write_bytes(boots_from.bake(f"http://{HOST}:{server.port}{path}"))
+    log = re.sub(r"\W+", "-", f"{cell.column}-{cell.row}")
+    return boot(firmware, cell.attach(image, work, server), server, path, work, log, cell.network)
+
+
+def _result(cell: Cell, variables: Path | None) -> float | None:
+    """Boot a cell: return the seconds to the request, or None where it rightly does not boot."""
+    with tempfile.TemporaryDirectory(prefix="boots-") as name, serve() as server:
+        try:
+            seconds = boot_cell(cell, server, Path(name), variables)
+        except BootError:
+            if not cell.why_not:
+                raise
+            seconds = None
+    assert seconds is None or not cell.why_not, f"{cell.column}, {cell.row} boots, and why_not says that it doesn't"
+    print(f"{cell.column:<20} {cell.row:<40} {'-' if seconds is None else f'{seconds:.1f} s'}", flush=True)
+    return seconds
+
+
+def boot_all(cells: Iterable[Cell]) -> Results | None:
+    """Boot cells, two at a time; where Secure Boot is on, iPXE's hash is enrolled before.
+
+    Returns:
+        What came of each; None, and standard error says why, if a cell is not what it should be.
+    """
+    results: Results = {}
+    with tempfile.TemporaryDirectory(prefix="boots-") as name, ThreadPoolExecutor(2) as pool:
+        cells = list(cells)
+        secure = list(dict.fromkeys(cell.firmware for cell in cells if cell.firmware.secure_boot))
+        works = [Path(tempfile.mkdtemp(dir=name)) for _ in secure]
+        variables = dict(zip(secure, pool.map(mok_manager.boot_and_enroll, secure, works), strict=True))
+        futures = {cell: pool.submit(_result, cell, variables.get(cell.firmware)) for cell in cells}
+        for cell, future in futures.items():
+            try:
+                results[cell] = future.result()
+            except AssertionError as error:
+                print(error, file=sys.stderr)
+    return results if len(results) == len(futures) else None

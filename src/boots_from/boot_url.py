@@ -1,0 +1,552 @@
+"""Which URLs iPXE can boot from, and what each scheme means to it.
+
+`SCHEMES` is the single source: validation, the boot script, `--help`, the README's table and every
+message come from it. `messages` holds the words.
+
+Not handled here: whether a name resolves or a server answers; what an iPXE setting such as
+`${net0/mac}` expands to (it is taken as an opaque piece of a host, a port or a path).
+
+Refused is what iPXE can't boot from, or would take for something else than is written (tests/boot/test_urls.py
+asks it). What it boots from, but was surely meant otherwise, gets a warning.
+
+No message holds anything of what may be a password: all that stands before the last "@".
+
+Sources: RFC 3986 (URI), RFC 4173 (iscsi), RFC 6874 (IPv6 zone), https://ipxe.org/sanuri, and how
+iPXE 2.0's own URI parser splits: fragment, query, then authority; user information ends at the
+first "@".
+"""
+
+import re
+from collections import namedtuple
+
+from boots_from import messages
+from boots_from.errors import UrlError
+from boots_from.messages import Message
+
+SPACES = " \u00a0\u200b\u2060\ufeff"  # the last is the byte order mark
+QUOTES = "\"'`<>\u00ab\u00b4\u00bb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a"
+
+CLOSING = f"{QUOTES})]}}"
+
+# The patterns are in the syntax that Python and JavaScript share: the page that bakes takes them from here.
+# They are compiled when first used: most URLs need few of them, and each takes 0.1 to 1 ms.
+# An iPXE setting with none inside it: iPXE expands from there outwards, however deep they are nested.
+SETTING = r"\$\{[^{}]*\}"
+SCHEME = r"([A-Za-z][A-Za-z0-9+._-]*):"
+# A bracket before a scheme, too: an IPv6 address and a setting begin with one themselves.
+OPENING = rf"(?:[{QUOTES}(]|[\[{{](?=[A-Za-z][A-Za-z0-9+._-]*://))+"
+ASSIGNED = r"(?:URL=)+"
+BARE_IPV6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f:]+(?:[/?]|$)"
+# Where settings are masked: no empty label, no "*" as in the addresses that a server listens on, and behind % no
+# control character or space. iPXE decodes that, and takes %00 for the name's end.
+HOST = r"(?!\.|.*\.\.)(?:[A-Za-z0-9._~!$&'()+,;=-]|%(?:2[1-9A-Fa-f]|[3-689A-Fa-f][0-9A-Fa-f]|7[0-9A-Ea-e]))+"
+# Digits and dots are an address, which has four numbers; iPXE would ask the DNS for other ones.
+DOTTED = r"[0-9]+(?:\.[0-9]*)+"
+IPV4 = r"(?:(?:^|\.)0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})){4}"
+# What both RFC 4291 and iPXE's inet6_aton take: no IPv4 address at the end, and "::" counts as a word for each colon
+# that is first or last.
+IPV6 = (
+    r"(?!.*::.*::)(?!.*:::)(?!:[^:])(?!.*[^:]:$)"
+    r"(?:(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}|(?=.*::)(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4})"
+)
+IPV6_SETTINGS = r"[0-9A-Fa-f:]+"  # one that settings are in, where those are masked as zeros
+ROOT_PATH = r"\$\{(?:[^{}]*/)?root-path[:}]"
+ADDRESS = r"\$\{(?:[^{}]*/)?(?:next-server|dhcp-server|gateway|dns)[:}]"
+LOCAL_PATH = r"/(?!/)|\.\.?/|~|[A-Za-z]:[\\/]|file:"  # on the host that bakes
+# The host, and the network that never leaves it; "0.0.0.0" is what servers say when they listen on all addresses.
+LOOPBACK = r"(?:localhost\.?|127(?:\.[0-9]+){3}|0\.0\.0\.0|\[::1?\])"
+HOST_SLIPS = (
+    (LOOPBACK, messages.THIS_HOST),
+    (rf"(?=.*(?:^|\.)0[0-9]){DOTTED}", messages.OCTAL),
+)
+# What iPXE takes literally, and nobody means so: the pattern, where settings are masked; whether its last character
+# is the place, not its first; and the warning.
+SLIPS = (
+    (r"\$\{", False, messages.UNCLOSED),
+    (r"\$\(", False, messages.SHELL),
+    (r"\$[A-Za-z_]", False, messages.NO_BRACES),
+    (r"\{[A-Za-z][A-Za-z0-9/:._-]*\}", False, messages.NO_DOLLAR),
+    (r"[?&][^=&?#]+=(?![^&#])", True, messages.NOTHING_AFTER),
+)
+
+
+# Named tuples without typing: see Message.
+class Field(
+    namedtuple("Field", ("name", "pattern", "bad", "needed", "warned"), defaults=(messages.BAD_HOST, False, False))
+):
+    """A part of a URL, between two colons."""
+
+    __slots__ = ()
+    name: str  # as in the scheme's form
+    pattern: str  # of all of it; empty for a host
+    bad: Message
+    needed: bool
+    warned: bool  # of what does not match: not refused
+
+
+def _or_setting(pattern: str) -> str:
+    return rf"{pattern}|.*{SETTING}.*"
+
+
+def _hex(name: str, digits: str, needed: bool = False) -> Field:
+    remedy = f"write {digits.replace(',', ' to ')} hexadecimal digits"
+    return Field(name, _or_setting(f"[0-9A-Fa-f]{{{digits}}}"), messages.BAD_FIELD._replace(remedy=remedy), needed)
+
+
+HOST_FIELD = Field("HOST", "", needed=True)
+# No 0 in front: iPXE would read it as octal.
+_PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+PORT_FIELD = Field("PORT", _or_setting(_PORT), messages.BAD_PORT, needed=True)
+# Up to four groups of 16 bits (iPXE's scsi_parse_lun).
+_LUN = Field("LUN", _or_setting(r"0*[0-9A-Fa-f]{1,4}(?:-[0-9A-Fa-f]{1,4}){0,3}"), messages.BAD_LUN)
+_PATH = Field("PATH", ".*[^/]", messages.NO_FILE, needed=True)
+
+# Of the disks. The last field takes the rest, whatever is in it.
+# RFC 4173, section 5.
+_ISCSI = (
+    HOST_FIELD._replace(name="SERVER"),
+    Field("PROTOCOL", "6", messages.PROTOCOL, warned=True),
+    PORT_FIELD._replace(needed=False),
+    _LUN,
+    Field(
+        "TARGET",
+        _or_setting(r"iqn\.[0-9]{4}-[0-9]{2}\..+|eui\.[0-9A-Fa-f]{16}|naa\.(?:[0-9A-Fa-f]{16}){1,2}"),
+        messages.TARGET, needed=True, warned=True,
+    ),
+)  # fmt: skip
+# ATA over Ethernet, section 2.1: all ones, 65535 and 255, mean all of them.
+_SHELF = r"0*(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-4])"
+_SLOT = r"0*(?:25[0-4]|2[0-4][0-9]|1?[0-9]{1,2})"
+_AOE = (Field("eSHELF.SLOT", _or_setting(rf"e{_SHELF}\.{_SLOT}"), messages.BAD_AOE, needed=True),)
+_IB_SRP = (
+    _hex("SGID", "32"), _hex("IDEXT", "16"), _hex("HCA", "16"), _hex("DGID", "32", needed=True), _hex("PKEY", "1,4"),
+    _hex("SERVICE", "16", needed=True), _LUN, _hex("TARGETEXT", "16", needed=True), _hex("IOC", "16", needed=True),
+)  # fmt: skip
+
+
+class Scheme(
+    namedtuple(
+        "Scheme",
+        ("name", "transport", "boot", "form", "example", "fields", "path", "ignores", "is_pxe", "lacks", "instead"),
+        defaults=((), None, (), False, "", ""),
+    )
+):
+    """One row of the table: a URL scheme and how iPXE boots from it."""
+
+    __slots__ = ()
+    name: str
+    transport: str
+    boot: str  # the iPXE command; empty when this iPXE lacks the scheme
+    form: str
+    example: str
+    fields: tuple[Field, ...]  # of a disk; other URLs are //[USERINFO@]HOST[:PORT][/PATH][?QUERY]
+    path: Field | None  # only where it has to be something
+    ignores: tuple[str, ...]
+    is_pxe: bool  # the path becomes the DHCP filename, beside which PXE programs look for their files
+    lacks: str  # only where boot is empty: why
+    instead: str  # and what to use
+
+
+_FILES = (
+    Scheme("http", "HTTP", "chain", "http://HOST[:PORT][/PATH]", "http://bootserver/boot"),
+    Scheme(
+        "https", "HTTP over TLS 1.2; with ECDSA only on x86-64 and ARM64 UEFI", "chain",
+        "https://HOST[:PORT][/PATH]", "https://bootserver/boot",
+    ),
+    Scheme(
+        "tftp", "TFTP", "chain", "tftp://HOST[:PORT]/PATH", "tftp://bootserver/boot.ipxe",
+        # iPXE asks for a directory, and a server may know what to send.
+        path=_PATH._replace(warned=True), ignores=("user name and password", "query"), is_pxe=True,
+    ),
+    Scheme(
+        "nfs", "NFS v3 over TCP", "chain", "nfs://HOST/EXPORT/PATH", "nfs://bootserver/srv/boot.ipxe",
+        path=_PATH, ignores=("user name and password", "port", "query"),
+    ),
+)  # fmt: skip
+
+_DISKS = (
+    Scheme(
+        "iscsi", "iSCSI", "sanboot", "iscsi:SERVER:PROTOCOL:PORT:LUN:TARGET",
+        "iscsi:bootserver:::1:iqn.2004-01.example:disk", _ISCSI,
+    ),
+    Scheme("aoe", "ATA over Ethernet", "sanboot", "aoe:eSHELF.SLOT", "aoe:e0.1", _AOE),
+    Scheme(
+        "ib_srp", "SRP over InfiniBand", "sanboot",
+        "ib_srp:SGID:IDEXT:HCA:DGID:PKEY:SERVICE:LUN:TARGETEXT:IOC",
+        "ib_srp::::fe800000000000000002c903000b5c11::0002c903000b5c10::0002c903000b5c10:0002c903000b5c10", _IB_SRP,
+    ),
+)  # fmt: skip
+
+
+def _any_of(schemes: tuple[Scheme, ...]) -> str:
+    *others, last = (scheme.name for scheme in schemes)
+    return f"{', '.join(others)} or {last}"
+
+
+OVER = _any_of(_FILES)  # what a file can be served over
+_LACKING = (
+    Scheme(
+        "ftp", "FTP", "", "ftp://HOST/PATH", "ftp://bootserver/boot.ipxe",
+        lacks="this iPXE has no FTP", instead=f"serve the file over {OVER}",
+    ),
+    Scheme(
+        "fcp", "Fibre Channel", "", "fcp:WWN:LUN", "fcp:50:00:00:00:00:00:00:01:0",
+        lacks="this iPXE has no Fibre Channel", instead=f"export the disk over {_any_of(_DISKS[:2])}",
+    ),
+)  # fmt: skip
+
+SCHEMES = (*_FILES, *_DISKS, *_LACKING)
+
+BY_NAME = {scheme.name: scheme for scheme in SCHEMES}
+
+# Of all schemes. The "@" in a disk's URL ends no user information.
+USERINFO = (
+    rf"(?!(?:{'|'.join(scheme.name for scheme in _DISKS)}):)"
+    r"(?:[a-z][a-z0-9+._-]*:(?://)?|//)?[^/?#@]*@[^@]*$"
+)
+NO_COLON = rf"(?:({'|'.join(scheme.name for scheme in _FILES)})[;.,]?(?=//))?/*"
+
+# A URL that begins with a setting: what that holds, DHCP says. A root path names a disk, all else a file.
+FROM_SETTING = Scheme("", "whatever the setting names", "chain", "${SETTING}", "${filename}")
+FROM_ROOT_PATH = FROM_SETTING._replace(boot="sanboot", example="${root-path}")
+BOOTABLE = tuple(scheme.name for scheme in SCHEMES if scheme.boot)
+
+
+class BootUrl(namedtuple("BootUrl", ("url", "scheme", "public", "warnings", "host", "file"), defaults=((), "", ""))):
+    """A URL that iPXE can boot from.
+
+    `url` is the text exactly as given. `public` is the same without user information: what may be
+    printed. `warnings` are sentences for the user. `host` is as it was written, an IPv6 address in
+    brackets; empty where the scheme has none. `file` is the path of a tftp URL on its server, empty where it holds a
+    setting: DHCP's `filename` is set to it, and would contain itself.
+    """
+
+    __slots__ = ()
+    url: str
+    scheme: Scheme
+    public: str
+    warnings: tuple[str, ...]
+    host: str
+    file: str
+
+
+class _Refusal(Exception):  # noqa: N818
+    """What is wrong, before it is seen whether the URL that may be meant will do."""
+
+    def __init__(self, message: Message, offset: int, suggestion: str, parts: dict[str, object]) -> None:
+        super().__init__()
+        self.message, self.offset, self.suggestion, self.parts = message, offset, suggestion, parts
+
+
+class _Parts(namedtuple("_Parts", ("warnings", "host", "file"), defaults=("", ""))):
+    """What the check of a scheme's URLs finds in one."""
+
+    __slots__ = ()
+    warnings: list[str]
+    host: str
+    file: str
+
+
+def parse(url: str) -> BootUrl:
+    """Check a URL and say how iPXE boots from it.
+
+    Args:
+        url: the URL, with iPXE settings such as `${net0/mac}` or `${uuid}` wherever iPXE expands them.
+
+    Returns:
+        The checked URL; its text is never changed.
+
+    Raises:
+        UrlError: iPXE could not boot from it. The message is one ASCII line that names the place in
+            the URL (characters are counted from 1) and the remedy, and holds no user information. What it suggests
+            is taken without a warning.
+    """
+    try:
+        return _parse(url)
+    except _Refusal as refusal:
+        meant = _acceptable(refusal.suggestion)
+        text = refusal.message.text(refusal.offset, **refusal.parts, url=without_userinfo(meant))
+        raise UrlError(text, meant) from None
+
+
+def _acceptable(url: str) -> str:
+    """Return the URL, or what it comes down to in a few more corrections; empty if that is refused, or warned of."""
+    for _ in range(5):
+        if not url:
+            return ""
+        try:
+            return "" if _parse(url).warnings else url
+        except _Refusal as refusal:
+            url = refusal.suggestion
+    return ""
+
+
+def _parse(url: str) -> BootUrl:
+    if not url:
+        raise _refusal(messages.EMPTY)
+    _refuse_unsafe_characters(url)
+    scheme = _scheme(url)
+    start = len(scheme.name) + 1 if scheme.name else 0
+    fragment = _mask(url).find("#")
+    rest = url[start : fragment if fragment >= 0 else None]
+    public_from = url.rfind("@") + 1
+    check = _check_fields if scheme.fields else _check_authority if scheme.name else _check_setting
+    parts = check(scheme, rest, public_from)
+    warnings = [messages.FRAGMENT.text(fragment)] if fragment >= 0 else []
+    warnings += parts.warnings
+    public = without_userinfo(url)
+    if not hides_userinfo_only(url):
+        warnings.append(messages.HIDDEN.text(public_from - 1))
+    return BootUrl(url, scheme, public, (*warnings, *_slips(url)), parts.host, parts.file)
+
+
+def without_userinfo(url: str) -> str:
+    """Return the URL without all that may be "user:password@", also when the URL is malformed.
+
+    What stands before the last "@" may be a password that holds a "/" or a "@": better to show less than that.
+    """
+    last = url.rfind("@")
+    if last < 0:
+        return url
+    start = re.match(rf"(?:(?:{'|'.join(BY_NAME)}):)?/*", url, re.IGNORECASE)
+    return url[: start.end() if start else 0] + (url[last + 1 :] if hides_userinfo_only(url) else "..." + url[last:])
+
+
+def hides_userinfo_only(url: str) -> bool:
+    """Return whether iPXE too takes all that stands before the last "@", if there is one, for user information."""
+    return "@" not in url or re.match(USERINFO, _mask(url), re.IGNORECASE) is not None
+
+
+def bytes_behind_path(url: str) -> int:
+    """Return how many bytes the query and the fragment have, with the "?" or "#" that they begin with."""
+    found = re.search(r"[?#]", _mask(url))
+    return len(url) - found.start() if found else 0
+
+
+def _refusal(message: Message, offset: int = 0, suggestion: str = "", /, **parts: object) -> _Refusal:
+    """Return the refusal with a message; `suggestion` is the URL that may be meant, if that is clear."""
+    return _Refusal(message, offset, suggestion, parts)
+
+
+def _shown(text: str, offset: int, public_from: int) -> str:
+    """Return what stands at `offset` in the URL as the user reads it: nothing, if it may be a password."""
+    return f' "{text}"' if offset >= public_from else ""
+
+
+def _slips(url: str) -> list[str]:
+    """Return warnings of what was surely meant otherwise."""
+    masked = _mask(url)
+    found = ((re.search(pattern, masked), at_end, warning) for pattern, at_end, warning in SLIPS)
+    return [warning.text(slip.end() - 1 if at_end else slip.start()) for slip, at_end, warning in found if slip]
+
+
+def _refuse_unsafe_characters(url: str) -> None:
+    """Refuse what would split or add lines and words of the script, and what iPXE corrupts."""
+    if url.strip(" ") != url:
+        raise _refusal(messages.SPACE_AROUND, 0, url.strip(" "))
+    if url.strip(SPACES) != url:
+        raise _refusal(messages.INVISIBLE, 0, url.strip(SPACES))
+    if assigned := re.match(ASSIGNED, url, re.IGNORECASE):
+        raise _refusal(messages.ASSIGNED, 0, url[assigned.end() :])
+    # No URL begins with one of these; one may end with those of ASCII.
+    if opened := re.match(OPENING, url):
+        inside = url[opened.end() :]
+        for _ in opened[0]:
+            inside = inside[:-1] if inside[-1:] in CLOSING else inside
+        raise _refusal(messages.QUOTED, 0, inside)
+    if not url[len(url.rstrip(QUOTES)) :].isascii():
+        raise _refusal(messages.QUOTED, 0, url.rstrip(QUOTES))
+    if bad := re.search(r"[\x00-\x20\x7f]", url):
+        if bad[0] == " ":
+            raise _refusal(messages.SPACE, bad.start(), url.replace(" ", "%20"))
+        raise _refusal(messages.CONTROL, bad.start(), code=f"{ord(bad[0]):02X}")
+    if bad := re.search(r"[^\x00-\x7f]+", url):
+        raise _non_ascii(url, bad)
+
+
+def _non_ascii(url: str, bad: re.Match[str]) -> _Refusal:
+    authority = re.match(r"[A-Za-z0-9+._-]+://(?:[^/?#]*@)?([^/?#:@]*)", url)
+    if authority and authority.start(1) <= bad.start() < authority.end(1):
+        return _refusal(messages.NON_ASCII_HOST, bad.start())
+    suggestion = re.sub(r"[^\x00-\x7f]+", _escaped, url)
+    if bad.start() < url.rfind("@"):
+        return _refusal(messages.NON_ASCII_HIDDEN, bad.start(), suggestion)
+    return _refusal(messages.NON_ASCII, bad.start(), suggestion, escaped=_escaped(bad))
+
+
+def _escaped(text: re.Match[str]) -> str:
+    # One by one: undecodable bytes arrive as such surrogates, and a library's caller may pass others beside them.
+    octets = (c.encode("utf-8", "surrogateescape" if "\udc80" <= c <= "\udcff" else "surrogatepass") for c in text[0])
+    return "".join(f"%{octet:02X}" for octet in b"".join(octets))
+
+
+def _scheme(url: str) -> Scheme:
+    found = re.match(SCHEME, url)
+    name = found[1].lower() if found else ""
+    rest = url[found.end() :] if found else ""
+    if scheme := BY_NAME.get(name):
+        if not scheme.boot:
+            raise _refusal(messages.LACKING, **scheme._asdict())
+        if not scheme.fields and not rest.startswith("//"):
+            slashes = "one slash" if rest.startswith("/") else "no slashes"
+            fixed = f"{name}://{rest.lstrip('/:')}"
+            raise _refusal(messages.SLASHES, len(name) + 1, fixed, slashes=slashes, **scheme._asdict())
+        return scheme
+    if url.startswith("${") and not _mask(url).startswith("${"):
+        return FROM_ROOT_PATH if re.match(ROOT_PATH, _mask_inside(url)) else FROM_SETTING
+    if url.startswith("${"):
+        raise _refusal(messages.UNCLOSED)
+    if re.match(LOCAL_PATH, url, re.IGNORECASE):
+        raise _refusal(messages.LOCAL_PATH, over=OVER)
+    if found and not re.match(r"[0-9]|[^/]*@|\$\{", rest) and not re.match(BARE_IPV6, url):
+        shown = _shown(found[1], 0, url.rfind("@") + 1)
+        near = next((known for known in BOOTABLE if _is_near(name, known)), "")
+        fixed = near + url[len(name) :] if near else ""
+        raise _refusal(messages.UNKNOWN_SCHEME, 0, fixed, shown=shown, bootable=", ".join(BOOTABLE))
+    fixed = re.sub(f"^{NO_COLON}", lambda found: f"{found[1] or 'http'}://", url)
+    raise _refusal(messages.NO_SCHEME, 0, fixed)
+
+
+def _is_near(word: str, known: str) -> bool:
+    """Return whether one letter of `known` is missing, too many, another (but the first), or two are swapped."""
+    same = 0
+    while same < min(len(word), len(known)) and word[same] == known[same]:
+        same += 1
+    rest, wanted = word[same:], known[same:]
+    replaced = same > 0 and rest[1:] == wanted[1:]
+    return replaced or rest == wanted[1:] or rest[1:] == wanted or rest[1:2] + rest[:1] + rest[2:] == wanted
+
+
+def _check_setting(scheme: Scheme, rest: str, public_from: int) -> _Parts:
+    """Check a URL that begins with a setting: what else is in it depends on that."""
+    # An "@" may end a password, which the suggestion would show.
+    is_address = re.match(ADDRESS, _mask_inside(rest)) and not public_from
+    return _Parts([messages.ADDRESS.text(url=_acceptable(f"http://{rest}"))] if is_address else [])
+
+
+def _check_fields(scheme: Scheme, rest: str, public_from: int) -> _Parts:
+    """Check a disk's fields, from left to right."""
+    here = len(scheme.name) + 1
+    if rest.startswith("/"):
+        raise _refusal(messages.DISK_SLASH, here, **scheme._asdict())
+    texts = _split(rest, len(scheme.fields))
+    warnings: list[str] = []
+    host = ""
+    for field, text in zip(scheme.fields, texts, strict=False):
+        warnings += _check_field(scheme, field, text, here, public_from)
+        if not field.pattern:
+            host = text
+        here += len(text) + 1
+    if missing := scheme.fields[len(texts) :]:
+        names = ":".join(field.name for field in missing)
+        raise _refusal(messages.MISSING, here - 1, missing=names, **scheme._asdict())
+    return _Parts(warnings, host)
+
+
+def _check_authority(scheme: Scheme, rest: str, public_from: int) -> _Parts:
+    """Check //[USERINFO@]HOST[:PORT][/PATH][?QUERY] (RFC 3986, section 3)."""
+    # Where the parts end is read off the masked text: iPXE expands settings before it splits.
+    masked = _mask(rest)
+    before_query, query, _ = masked.partition("?")
+    authority, slash, path = before_query[2:].partition("/")
+    path = slash + path
+    start = 2 + authority.find("@") + 1
+    host_port = rest[start : 2 + len(authority)]
+    here = len(scheme.name) + 1 + start
+    host, *port = _split(host_port, 2)
+    # iPXE decodes these; the host has its own pattern.
+    decoded = masked[:start] + "x" * len(host_port) + (path if scheme.path else "")
+    if (nul := decoded.find("%00")) >= 0:
+        raise _refusal(messages.NUL, len(scheme.name) + 1 + nul)
+    # A stray "@", "/", "?" or "#" in a password moves part of it to where the host or the port should be.
+    stray = _refusal(messages.NOT_USERINFO, public_from - 1) if here < public_from else None
+    if stray and "@" in authority:  # iPXE would show, at boot, what may be the second half of a password
+        raise stray
+    try:
+        warnings = _check_field(scheme, HOST_FIELD, host, here, public_from)
+        if port:
+            if not host.startswith("[") and ":" in _mask(port[0]):
+                meant = f"{scheme.name}:{rest[:start]}[{host_port}]{rest[start + len(host_port) :]}"
+                raise _refusal(messages.TWO_COLONS, here, meant if _is_plain_ipv6(host_port) else "")
+            _check_field(scheme, PORT_FIELD, port[0], here + len(host) + 1, public_from)
+    except _Refusal as refusal:
+        raise stray or refusal from None
+    if scheme.path:
+        warnings += _check_field(scheme, scheme.path, path, here + len(host_port), public_from)
+    given = {"user name and password": "@" in authority, "port": port, "query": query}
+    protocol = scheme.name.upper()
+    warnings += [messages.IGNORED.text(protocol=protocol, what=what) for what in scheme.ignores if given[what]]
+    # iPXE leaves out the slash before it, as in RFC 3617.
+    file = rest[start + len(host_port) + 1 :][: len(path) - 1] if scheme.is_pxe else ""
+    return _Parts(warnings, host, "" if "${" in file else file)
+
+
+def _mask(text: str, by: str = "x") -> str:
+    """Replace each iPXE setting by as many letters, so that nothing inside it looks like a delimiter."""
+    while (masked := re.sub(SETTING, lambda setting: by * len(setting[0]), text)) != text:
+        text = masked
+    return text
+
+
+def _mask_inside(text: str) -> str:
+    """Return a text that begins with a setting, in which those are masked that are inside that one."""
+    return text[:2] + _mask(text[2:])
+
+
+def _split(text: str, most: int) -> list[str]:
+    """Split at colons outside [...] (IPv6) and ${...} (a setting), into at most so many; the last has the rest."""
+    masked = re.sub(r"\[[^\]]*\]?", lambda literal: "x" * len(literal[0]), _mask(text))
+    pieces: list[str] = []
+    start = 0
+    while len(pieces) < most - 1 and (colon := masked.find(":", start)) >= 0:
+        pieces.append(text[start:colon])
+        start = colon + 1
+    return [*pieces, text[start:]]
+
+
+def _check_field(scheme: Scheme, field: Field, text: str, here: int, public_from: int) -> list[str]:
+    """Return warnings of a field, whose text stands at `here` in the URL."""
+    if not text:
+        if field.needed:
+            raise _refusal(messages.MISSING, here, missing=field.name, **scheme._asdict())
+        return []
+    if not field.pattern:
+        return _check_host(text, here, public_from)
+    if re.fullmatch(field.pattern, text):
+        return []
+    parts = {"field": field.name, "shown": _shown(text, here, public_from), **scheme._asdict()}
+    if field.warned:
+        return [field.bad.text(here, **parts)]
+    raise _refusal(field.bad, here, **parts)
+
+
+def _check_host(host: str, here: int, public_from: int) -> list[str]:
+    shown = _shown(host, here, public_from)
+    if host.startswith("["):
+        if not _is_ipv6(host):
+            raise _refusal(messages.BAD_IPV6, here, shown=shown)
+    elif re.fullmatch(DOTTED, host):
+        if not re.fullmatch(IPV4, host):
+            raise _refusal(messages.BAD_IPV4, here, shown=shown)
+    elif not re.fullmatch(HOST, masked := _mask(host)):
+        good = re.match(HOST, masked)
+        end = good.end() if good else 0
+        bad = messages.BAD_HOST_SETTING if host[end] == "{" else messages.BAD_HOST
+        raise _refusal(bad, here + end, shown=shown)
+    return [warning.text(here) for pattern, warning in HOST_SLIPS if re.fullmatch(pattern, host, re.IGNORECASE)]
+
+
+def _is_plain_ipv6(text: str) -> bool:
+    """Return whether it is an IPv6 address without brackets, and not perhaps one with a port behind it."""
+    before, _, last = text.rpartition(":")
+    return bool(re.fullmatch(IPV6, text)) and not (last.isdecimal() and re.fullmatch(IPV6, before))
+
+
+def _is_ipv6(host: str) -> bool:
+    if not host.endswith("]"):
+        return False
+    address, percent, zone = host[1:-1].partition("%")
+    if percent and not re.fullmatch(HOST, _mask(zone)):
+        return False
+    masked = _mask(address, "0")
+    return re.fullmatch(IPV6 if masked == address else IPV6_SETTINGS, masked) is not None

@@ -1,0 +1,99 @@
+"""A checkout that somebody changes as docs/forking.md says."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from boots_from import image
+from template.paths import CACHE, CHECKOUT, TEMPLATE
+from tests import fresh_checkout
+
+URL = "http://bootserver/boot"
+
+
+class Fork:
+    """A fresh checkout, with the Python environment, Debian's packages and the template of this one."""
+
+    def __init__(self, place: Path) -> None:
+        """Make it in a directory that is not there yet."""
+        self.place = fresh_checkout.copy(place)
+        (place / ".venv").symlink_to(CHECKOUT / ".venv")
+        (place / "build").mkdir()
+        (place / "build/packages").symlink_to(CACHE)
+        shutil.copy(TEMPLATE, self._template)  # last: make takes it for newer than its sources
+
+    def edit(self, file: str, *changes: tuple[str, str]) -> None:
+        """Replace what stands in a file, each exactly once."""
+        text = (self.place / file).read_text()
+        for old, new in changes:
+            assert text.count(old) == 1, f"{file}: {text.count(old)} times {old!r}"
+            text = text.replace(old, new)
+        (self.place / file).write_text(text)
+
+    def run(self, *words: str, status: int = 0) -> str:
+        """Run a command in it, which has to end with a status; return what it prints."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "COV"))}
+        env["PYTHONPATH"] = str(self.place / "src")
+        result = subprocess.run(words, cwd=self.place, env=env, capture_output=True, text=True, check=False)
+        assert result.returncode == status, result.stdout + result.stderr
+        return result.stdout + result.stderr
+
+    def make(self, *words: str, status: int = 0) -> str:
+        """Run make; the arguments and the result are those of `run`."""
+        return self.run("make", *words, status=status)
+
+    def python(self, *words: str, status: int = 0) -> str:
+        """Run Python with the checkout's modules; the arguments and the result are those of `run`."""
+        return self.run(".venv/bin/python", *words, status=status)
+
+    def bake(self, url: str = URL, output: str = "boots-from.iso") -> bytes:
+        """Run make iso; return the image, which it writes to `output`."""
+        self.make("iso", f"URL={url}")
+        return (self.place / output).read_bytes()
+
+    @property
+    def _template(self) -> Path:
+        return self.place / TEMPLATE.relative_to(CHECKOUT)
+
+    @property
+    def template(self) -> bytes:
+        """Its template."""
+        return self._template.read_bytes()
+
+    def add(self, file: str, text: str) -> None:
+        """Write something at a file's end."""
+        with (self.place / file).open("a") as opened:
+            opened.write(text)
+
+    def put(self, name: str, content: bytes) -> None:
+        """Add a file to it."""
+        (self.place / name).parent.mkdir(exist_ok=True)
+        (self.place / name).write_bytes(content)
+
+
+def script(baked: bytes, size: int = image.SLOT_SIZE) -> str:
+    """Return the script of an image whose slot is so many bytes long."""
+    return baked[(start := baked.index(b"#!ipxe\n")) : start + size].decode("ascii").rstrip("\n")
+
+
+def leave_out_secure_boot(fork: Fork) -> None:
+    """Take shim and MokManager out of the image, and let UEFI start iPXE itself."""
+    rows = fork.place / "template/contents.py"
+    text = rows.read_text()
+    shim, mok_manager = '"EFI/BOOT/BOOT(?:X64|AA64).EFI", "usr/lib/shim/', '"EFI/BOOT/mm(?:x64|aa64).efi"'
+    for path, count in (("HINT", 1), (shim, 2), (mok_manager, 2)):
+        row = rf"^    Row\((?:\n        )?ESP, {path}.*(?:\n        .*)*(?:\n    )?\),\n"
+        text, found = re.subn(row, "", text, flags=re.MULTILINE)
+        assert found == count
+    for old, new in (("grubx64.efi", "BOOTX64.EFI"), ("grubaa64.efi", "BOOTAA64.EFI")):
+        assert text.count(f'"EFI/BOOT/{old}"') == 1
+        text = text.replace(f'"EFI/BOOT/{old}"', f'"EFI/BOOT/{new}"')
+    text, found = re.subn(r',\s+enroll=".*?"', "", text)
+    assert found == 6
+    rows.write_text(text)
+    packages = fork.place / "template/packages.toml"
+    kept, mark, _ = packages.read_text().partition("# Secure Boot:")
+    assert mark
+    packages.write_text(kept)

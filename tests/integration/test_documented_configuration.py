@@ -1,0 +1,14 @@
+"""The page has the lines that these tests ran."""
+
+import pytest
+
+from template.paths import CHECKOUT
+from tests.integration import test_bty, test_cobbler, test_installer
+
+LINES = [test_bty.NGINX, *test_installer.SCRIPT.splitlines()]
+PATHS = [url.partition("bty-server")[2] + "'" for url in (test_bty.URL, test_cobbler.URL)]
+
+
+@pytest.mark.parametrize("text", [*(f"    {line}\n" for line in LINES), *PATHS])
+def test_page_has_what_was_run(text: str) -> None:
+    assert text in (CHECKOUT / "docs" / "servers.md").read_text()

@@ -1,0 +1,218 @@
+"""Wheel and sdist: exactly these files, the same image, and no package without the template."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import boots_from
+from lab import debian
+from lab.namespaces import unshare
+from template.paths import CACHE, CHECKOUT
+from tests.pinned_packages import pinned_only
+
+URL = "http://bootserver/boot"
+VERSION = boots_from.__version__
+MODULES = ("__init__", "__main__", "boot_script", "boot_url", "cli", "errors", "image", "messages", "packaged")
+PACKAGE = {f"boots_from/{module}.py" for module in MODULES} | {
+    f"boots_from/{name}" for name in ("boot.ipxe", "py.typed", "template.iso")
+}
+SOURCES = ("src", "template", "README.md", "LICENSE", "NOTICE", "pyproject.toml")
+
+
+def build(source: Path, output: Path, *what: str) -> subprocess.CompletedProcess[str]:
+    """Build with the tools of this environment: no network."""
+    command = [sys.executable, "-m", "build", "--no-isolation", *what, "--outdir", str(output), str(source)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with the sdist and the wheel that was built from it."""
+    output = tmp_path_factory.mktemp("dist")
+    result = build(CHECKOUT, output)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return output
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    return dist / f"boots_from-{VERSION}-py3-none-any.whl"
+
+
+def test_wheel_holds_these_files_only(wheel: Path) -> None:
+    info = f"boots_from-{VERSION}.dist-info"
+    licences = {f"{info}/licenses/LICENSE", f"{info}/licenses/NOTICE"}
+    metadata = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")} | licences
+    with zipfile.ZipFile(wheel) as opened:
+        assert set(opened.namelist()) == PACKAGE | metadata
+
+
+@pinned_only
+def test_wheel_is_at_most_5_megabytes(wheel: Path) -> None:
+    assert wheel.stat().st_size <= 5_000_000
+
+
+def test_sdist_holds_these_files_only(dist: Path) -> None:
+    with tarfile.open(dist / f"boots_from-{VERSION}.tar.gz") as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    template = {path.name for path in (CHECKOUT / "template").iterdir() if path.is_file()}
+    others = {"PKG-INFO", "README.md", "LICENSE", "NOTICE", "pyproject.toml", ".gitignore"}
+    assert (
+        names
+        == {f"src/{name}" for name in (*PACKAGE, "__main__.py")} | {f"template/{name}" for name in template} | others
+    )
+
+
+def test_wheel_is_the_same_from_checkout_and_sdist(wheel: Path, tmp_path: Path) -> None:
+    result = build(CHECKOUT, tmp_path, "--wheel")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_installed_command_bakes_the_same_image(wheel: Path, tmp_path: Path) -> None:
+    """In an empty environment, without a network, on a PATH that holds nothing else."""
+    place = tmp_path / "venv"
+    venv.create(place, with_pip=True)
+    pip = [str(place / "bin/python"), "-m", "pip", "install", "--quiet", "--no-index", str(wheel)]
+    subprocess.run(pip, check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
+    trap(tmp_path)
+    command = ["env", "-i", f"PATH={place / 'bin'}", str(place / "bin/boots-from"), URL]
+    subprocess.run([*unshare("net"), *command], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
+
+
+def test_runs_from_the_wheel_as_a_zip(wheel: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-S", "-m", "boots_from", URL]
+    env = {**os.environ, "PYTHONPATH": str(wheel)}
+    subprocess.run(command, cwd=tmp_path, env=env, check=True, stdout=subprocess.DEVNULL)
+    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
+
+
+@pytest.mark.parametrize("version", ["3.13", pytest.param("3.14", marks=pytest.mark.thorough)])
+def test_newer_pythons_bake_the_same_image(wheel: Path, tmp_path: Path, version: str) -> None:
+    """Debian's, with Debian's newer libraries; warnings are errors."""
+    root = debian.unpack(Path(__file__).with_name(f"python{version}.toml"))
+    with zipfile.ZipFile(wheel) as opened:
+        opened.extractall(tmp_path / "installed")
+    for place in (wheel, tmp_path / "installed"):
+        env = {"PYTHONHOME": str(root / "usr"), "PYTHONPATH": str(place), "PATH": "/nonexistent"}
+        command = [*debian.program(root, f"usr/bin/python{version}"), "-W", "error", "-m", "boots_from"]
+        subprocess.run([*command, URL], cwd=tmp_path, env=env, check=True, stdout=subprocess.DEVNULL)
+        assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
+
+
+def test_runs_where_the_package_is_read_only(wheel: Path, tmp_path: Path) -> None:
+    """Nothing is written beside the package: no lock, no cache."""
+    with zipfile.ZipFile(wheel) as opened:
+        opened.extractall(tmp_path / "installed")
+    output = tmp_path / "output"
+    output.mkdir()
+    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$2" && shift 2 && exec "$@"'
+    command = [sys.executable, "-S", "-W", "error", "-m", "boots_from", URL]
+    words = [*unshare("mount"), "sh", "-ec", script, "sh", str(tmp_path / "installed"), str(output), *command]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+    subprocess.run(words, env=env, check=True, stdout=subprocess.DEVNULL)
+    assert (output / "boots-from.iso").read_bytes() == boots_from.bake(URL)
+
+
+def without_template(place: Path) -> Path:
+    """Copy what the packages are made of, and Debian's packages that are here already; return where."""
+    for name in SOURCES:
+        if (CHECKOUT / name).is_dir():
+            shutil.copytree(CHECKOUT / name, place / name, ignore=shutil.ignore_patterns("template.iso"))
+        else:
+            shutil.copy(CHECKOUT / name, place / name)
+    shutil.copytree(CACHE, place / "build/packages", ignore=shutil.ignore_patterns("apt"))
+    return place
+
+
+@pytest.mark.parametrize("what", ["--wheel", "--sdist"])
+def test_a_fresh_checkout_makes_the_template_first(dist: Path, tmp_path: Path, what: str) -> None:
+    source = without_template(tmp_path / "source")
+    result = build(source, tmp_path / "dist", what)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (made,) = (tmp_path / "dist").iterdir()
+    if what == "--wheel":
+        assert made.read_bytes() == (dist / made.name).read_bytes()
+    else:
+        with tarfile.open(made) as opened, tarfile.open(dist / made.name) as other:
+            names, wanted = ({name.partition("/")[2] for name in tar.getnames()} for tar in (opened, other))
+        assert names | {".gitignore"} == wanted
+
+
+def test_no_package_where_the_template_cant_be_made(tmp_path: Path) -> None:
+    """On a PATH without what it takes: one line names that, and nothing is installed."""
+    source = without_template(tmp_path / "source")
+    (tmp_path / "bin").mkdir()
+    for name in ("sh", "python3", "dpkg-deb", "hash-to-efi-sig-list", "apt-get"):
+        program = shutil.which(name)
+        assert program
+        (tmp_path / "bin" / name).symlink_to(program if name != "python3" else Path(sys.executable).resolve())
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--wheel",
+        "--outdir",
+        str(tmp_path / "dist"),
+        str(source),
+    ]
+    env = {**os.environ, "PATH": str(tmp_path / "bin")}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert result.returncode != 0
+    said = "boots-from: the template is made with tools that are missing: install Debian's packages xorriso mtools\n"
+    assert said in result.stderr
+    assert not list(tmp_path.glob("dist/*"))
+
+
+def test_metadata_is_of_today(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as opened:
+        lines = opened.read(f"boots_from-{VERSION}.dist-info/METADATA").decode().partition("\n\n")[0].splitlines()
+    assert "License-Expression: GPL-2.0-or-later" in lines
+    assert [line for line in lines if line.startswith("License-File")] == [
+        "License-File: LICENSE",
+        "License-File: NOTICE",
+    ]
+    assert "Metadata-Version: 2.4" in lines
+    urls = {
+        "Source": boots_from.HOME,
+        "Changelog": f"{boots_from.HOME}/blob/main/CHANGELOG.md",
+        "Issues": f"{boots_from.HOME}/issues",
+    }
+    assert {f"Project-URL: {name}, {url}" for name, url in urls.items()} <= set(lines)
+    assert [line for line in lines if line.startswith(("Provides-Extra", "Requires-Dist", "License:"))] == []
+
+
+def test_description_has_no_relative_links(wheel: Path) -> None:
+    """PyPI shows it far from the files that it links to."""
+    with zipfile.ZipFile(wheel) as opened:
+        text = opened.read(f"boots_from-{VERSION}.dist-info/METADATA").decode().partition("\n\n")[2]
+    readme = (CHECKOUT / "README.md").read_text()
+    relative = re.findall(r"(!?)\[[^\]]*\]\((?!https?:|#)([^)]+)\)", readme)
+    assert len(relative) > 15 and ("!", "docs/screens/page.png") in relative
+    for picture, link in relative:
+        assert f"]({boots_from.HOME}/{'raw' if picture else 'blob'}/v{VERSION}/{link})" in text
+    assert re.findall(r"\]\((?!https?:|#)", text) == []
+    assert len(text.splitlines()) == len(readme.splitlines())
+
+
+def trap(directory: Path) -> None:
+    """Put modules by the names of Python's own into a directory: who imports one fails."""
+    for name in ("hashlib", "threading", "stat", "errno", "tempfile", "boots_from", "template", "runpy"):
+        (directory / f"{name}.py").write_text("raise SystemExit('taken from the current directory')\n")
+
+
+def test_the_checkout_has_the_command(tmp_path: Path) -> None:
+    """What make iso and the tutorial use. It takes no module from the current directory."""
+    trap(tmp_path)
+    subprocess.run(["python3", CHECKOUT / "src", URL], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
