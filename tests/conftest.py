@@ -1,6 +1,7 @@
 """Fixtures of several kinds of tests, and what a run says in its last lines."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,10 @@ settings.register_profile("boots-from", deadline=None)
 settings.load_profile("boots-from")
 
 LEFT_OUT = "no namespaces to be had here"
+
+
+# A shell ignores SIGINT for what runs in the background, and the tests' own processes would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
