@@ -316,7 +316,7 @@ def test_https_on_bios(lan: Lan, boot: Boot, ca: trustme.CA, tmp_path: Path) -> 
     lan.http(lan.https_directives(with_root(ca.issue_cert("bty-server", key_type=RSA), ca)))
     memory = tmp_path / "memory"
     booted = boot("https://bty-server/boot", *memory_in(memory))
-    trust_in_memory(ca, memory)
+    trust_in_memory(booted, ca, memory)
     second_stage(booted, nonce)
 
 
