@@ -327,10 +327,10 @@ EXPORT {{
         return self.start(*debian.program(self._programs, program), *arguments, name=name)
 
     def faulty(self, content: str, kind: str) -> Server:
-        """Start a server on port 8080 that does one thing wrong: see faulty_server.py."""
+        """Start a server on port 8080 that does one thing wrong: see lab/faulty_http.py."""
         file = self.work / "faulty.txt"
         file.write_text(content)
-        script = Path(__file__).with_name("faulty_server.py")
+        script = Path(__file__).with_name("faulty_http.py")
         return self.start(sys.executable, script, "8080", file, *kind.split(), name="faulty").wait_for("ready")
 
     def requests(self) -> list[list[str]]:
