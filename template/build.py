@@ -100,12 +100,12 @@ def build(packages: list[Package], overrides: list[Override], output: Path, work
     # The placeholders come last: they are zeroed later, and then continue the run of zeros in front of the ESP.
     iso.make(tree, esp_image, unpacked / contents.MBR, iso_file, date, env, last=on_esp)
 
-    content = bytearray(iso_file.read_bytes())
-    share_files(content, esp_image, on_esp)
-    image.slot_offset(content)
-    _write_atomically(bytes(content), output)
-    print_step(f"image {len(content):>10,} bytes, with a slot of {image.SLOT_SIZE:,} bytes")
-    print_step(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
+    iso_image = bytearray(iso_file.read_bytes())
+    share_files(iso_image, esp_image, on_esp)
+    image.slot_offset(iso_image)
+    _write_atomically(bytes(iso_image), output)
+    print_step(f"image {len(iso_image):>10,} bytes, with a slot of {image.SLOT_SIZE:,} bytes")
+    print_step(f"SHA-256 {hashlib.sha256(iso_image).hexdigest()}")
 
 
 def share_files(iso_image: bytearray, esp_image: Path, on_esp: dict[str, Path]) -> None:
