@@ -1,78 +1,78 @@
-# boots-from in its checkout. "make" alone lists the targets.
+# make without a target lists the targets.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
-# The URL reaches the shell through the environment, as it was typed: neither make nor the shell
-# expands the $ of an iPXE setting or runs what stands in it.
+# The URL is passed to the shell in the environment, exactly as typed, so that neither make nor the shell expands the $
+# of an iPXE setting or runs commands in it.
 unexport URL
 export BOOTS_FROM_URL = $(value URL)
-# For hosts whose apt knows no Debian: see template/apt.py.
+# The user sets it where apt has no Debian mirror: see template/apt.py.
 export DEBIAN_MIRROR
 
-# Debian's users have no sbin on their PATH, where dnsmasq and the partition tools are.
+# dnsmasq and the partition tools are in sbin, which is not on the PATH of a normal Debian user.
 export PATH := $(PATH):/usr/sbin:/sbin
 
 TEMPLATE := src/boots_from/template.iso
 OUTPUT := $(shell sed -n 's/^OUTPUT = "\(.*\)"$$/\1/p' src/boots_from/cli.py)
-# -P: no module comes from the current directory. The environment is for the tests and releases: baking, the template and
-# the page need the standard library alone, and take the host's Python.
+# -P: don't import modules from the current directory. Only tests and releases need the environment. Baking, the
+# template and the web page need only the standard library, and use the Python of the host.
 PYTHON := .venv/bin/python -P
 HOST_PYTHON := PYTHONPATH=src:. python3 -P
-# A lock holds all that is installed: pip is not to look for what a package asks for, since older ones (23.2, of Python 3.11)
-# take the newest there, where a package with an extra is asked for, and then miss its hash.
+# A lock file lists everything to install, so pip must not resolve dependencies: older versions (23.2, with Python 3.11)
+# look for the newest version of a package that is required with an extra, and then find no hash for it.
 LOCKED := $(PYTHON) -m pip install --quiet --no-deps --require-hashes --requirement
-# The environment holds its own place and Python's version: it is made anew where the checkout was copied or moved, and
-# after an upgrade. One that is a link is somebody's own.
+# The environment depends on its path and on the version of Python. So it is recreated if the checkout was copied or
+# moved, and after an upgrade of Python. A symbolic link is an environment that somebody else manages.
 MADE_FOR := { pwd -P; python3 -I -c 'import sys; print(sys.version)'; }
 STALE := $(shell test -L .venv || { $(MADE_FOR) 2>&1 | cmp -s - .venv/created; } || echo stale)
-# Software emulation takes a core for each machine, but machines wait, too: one more test than cores.
+# Each emulated machine uses one core, but sometimes waits, so one more test than there are cores runs at a time.
 PYTEST := $(PYTHON) -m pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
 # Custom files in the template: docs/forking.md.
 OVERRIDES := $(shell sed -n "s/^ *file *= *[\"']\([^\"']*\).*/\1/p" template/packages.toml)
 
-.PHONY: again help iso url-given template machines test test-all integration soak screens matrix compatibility commands layout lint unit boot bench web release update-packages clean
+.PHONY: again help iso require-url template machines test test-all integration soak screens matrix compatibility commands layout lint unit boot bench web release update-packages clean
 
 help:
-	@echo "make iso URL='http://bootserver/boot'   write ./$(OUTPUT); sets up what is missing"
-	@echo "                (where apt knows no Debian, as on Ubuntu: DEBIAN_MIRROR=http://MIRROR/debian)"
-	@echo "make test       install what the tests need, and run them, but for the slow combinations"
-	@echo "make test-all   the same, with the slow combinations too"
-	@echo "make integration    boot machines from real boot servers, fetched from Debian, PyPI and npm"
-	@echo "make soak       boot sixty times in a row, and fail 480 times before it boots"
-	@echo "make screens    make the pictures in docs/screens again, from real boots"
-	@echo "make matrix     boot every machine from every medium; writes docs/matrix.md"
-	@echo "make compatibility   boot newer firmware and every network card; writes docs/firmware.md"
-	@echo "make commands   boot each build of iPXE; writes docs/commands.md"
-	@echo "make layout     the tables of docs/layout.md, from the image"
-	@echo "make lint       ruff and mypy"
-	@echo "make unit       the quick tests of src/: half a minute, with nothing but Python"
-	@echo "make boot       the tests that boot machines"
-	@echo "make bench      how long, how large, against what"
-	@echo "make web        the page that bakes in a browser: ./dist/boots-from.html"
-	@echo "make release    what a release consists of, in ./dist"
-	@echo "make update-packages       pin the newest firmware; shows features and sizes before and after"
-	@echo "make template   lay out the template again if its sources changed"
-	@echo "make clean      remove all that make made"
+	@echo "make iso URL='http://bootserver/boot'   write ./$(OUTPUT), after installing what is missing"
+	@echo "                       (if apt has no Debian mirror, as on Ubuntu, add DEBIAN_MIRROR=http://MIRROR/debian)"
+	@echo "make test              install the test tools and run all tests except the slow ones"
+	@echo "make test-all          the same, with the slow tests"
+	@echo "make unit              run the quick tests of src/: half a minute, needs only Python"
+	@echo "make boot              run the tests that boot machines"
+	@echo "make integration       boot machines from real boot servers, downloaded from Debian, PyPI and npm"
+	@echo "make lint              run ruff, mypy, zizmor and check-jsonschema"
+	@echo "make soak              boot 60 times in a row, and let four machines fail 480 times before they boot"
+	@echo "make bench             measure times and sizes, and compare them with their targets"
+	@echo "make screens           take the screenshots in docs/screens from real boots"
+	@echo "make matrix            boot every machine from every medium, for docs/matrix.md"
+	@echo "make compatibility     boot newer firmware and every network card, for docs/firmware.md"
+	@echo "make commands          boot each build of iPXE, for docs/commands.md"
+	@echo "make layout            read the image, for docs/layout.md"
+	@echo "make web               write ./dist/boots-from.html, the web page that bakes images"
+	@echo "make release           write the release files to ./dist"
+	@echo "make update-packages   pin the newest packages; shows features and sizes before and after"
+	@echo "make template          build the template if its sources changed"
+	@echo "make clean             remove all generated files"
 
-iso: url-given $(TEMPLATE)
+iso: require-url $(TEMPLATE)
 	@python3 src "$$BOOTS_FROM_URL"
 
-url-given:
-	@test -n "$$BOOTS_FROM_URL" || { echo "make iso: no URL: run make iso URL='http://bootserver/boot'" >&2; exit 2; }
+require-url:
+	@test -n "$$BOOTS_FROM_URL" || { echo "make: error: no URL: run make iso URL='http://bootserver/boot'" >&2; exit 2; }
 
 template: $(TEMPLATE)
 
 $(TEMPLATE): $(wildcard template/*.py template/*.s) template/packages.toml src/boots_from/image.py $(OVERRIDES)
-	@test -w . || { echo "make: can't write to $$(pwd): use a checkout that you may write to" >&2; exit 2; }
+	@test -w . || { echo "make: error: can't write to $$(pwd): use a checkout that is writable" >&2; exit 2; }
 	@template/install-dependencies iso
 	@$(HOST_PYTHON) -m template
 
-# One that is not there is for the template to complain of.
+# An empty rule, so that the template, not make, reports a missing file.
 $(OVERRIDES):
 
-# The .pth file is what "pip install --editable" writes, too; but that wants hatchling, from PyPI.
+# "pip install --editable" would write the same .pth file, but needs hatchling from PyPI.
 .venv/created: $(if $(STALE),again)
 	@template/install-dependencies venv
 	@echo "Python environment .venv"
@@ -129,7 +129,7 @@ soak: machines
 screens: machines
 	$(PYTHON) -m docgen.screenshots
 
-# Of src/, with nothing but Python and the template.
+# The tests of src/ that need only Python and the template.
 unit: .venv/tools-installed
 	$(PYTEST) $(addprefix tests/unit/test_,boot_url.py image.py served_image.py cli.py)
 

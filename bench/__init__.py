@@ -1,1 +1,1 @@
-"""How long, how large, against what."""
+"""Measures times and sizes of the command, the page and the boot, and runs soak tests."""

@@ -1,6 +1,6 @@
-"""Boot many times in a row, and try many times in one boot: python -m bench.soak, which make soak runs.
+"""Boot many times in a row, and retry many times in one boot: python -m bench.soak, which make soak runs.
 
-Arguments, if any, name the runs that are wanted.
+Without arguments it does all runs. Arguments select some of them, such as "bios http" or "bios 404".
 """
 
 import itertools
@@ -21,7 +21,7 @@ SCRIPT = "#!ipxe\necho the server's script runs\nsleep 600\n"
 
 
 def boot(firmware: Firmware, transport: str, number: int) -> float:
-    """Boot once on a LAN of its own; return the seconds from power on to the server's script."""
+    """Boot once on a new LAN; return the seconds from power-on to the script of the server."""
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
         work = Path(name)
         with Lan(work, debian.unpack(debian.SERVER_PROGRAMS)) as lan:
@@ -40,11 +40,11 @@ def boot(firmware: Firmware, transport: str, number: int) -> float:
 _HURRY = ((b"--timeout 10000 Try", b"--timeout 30 Try"), (b"sleep 26", b"sleep 1"), (b"sleep 4", b"sleep 0"))
 
 
-def tries(firmware: Firmware, fault: str, count: int) -> list[float]:
-    """Let a machine fail so often, then mend what it lacks, and see it boot; return the seconds of each try.
+def time_tries(firmware: Firmware, fault: str, count: int) -> list[float]:
+    """Let a machine fail `count` times, then repair the fault and wait until it boots; return the seconds of each try.
 
-    The script that it boots from is the real one, but waits less: 0.1 s before the next try and 1 s for a switch, in
-    place of 30. DHCP tells iPXE not to wait for a proxy (option 175.176), or most of the time would be spent in that.
+    The machine runs the real boot script with shorter waits: 0.1 s before the next try and 1 s for a switch, instead of
+    30 s each. DHCP tells iPXE not to wait for a proxyDHCP server (option 175.176), which would take most of the time.
     """
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
         work = Path(name)
@@ -55,7 +55,7 @@ def tries(firmware: Firmware, fault: str, count: int) -> list[float]:
             hurried = script
             for wait, less in _HURRY:
                 if wait not in hurried:
-                    raise ValueError(f"boot.ipxe has no {wait!r} any more")
+                    raise ValueError(f"boot.ipxe does not contain {wait!r}: update _HURRY")
                 hurried = hurried.replace(wait, less)
             baked = image.fill(image.read_template(), hurried)
             log = f"soak-{firmware.name}-{fault.replace(' ', '-')}"
@@ -71,30 +71,30 @@ def tries(firmware: Firmware, fault: str, count: int) -> list[float]:
 
 
 def soak_tries(firmware: Firmware, fault: str, count: int) -> bool:
-    """Do it, and print the seconds of the first and the last tries; return whether it went well."""
+    """Print the seconds of the first and the last tries; return whether the machine booted and did not slow down."""
     try:
-        seconds = tries(firmware, fault, count)
+        seconds = time_tries(firmware, fault, count)
     except machine.BootError as error:
         print(error, file=sys.stderr)
         return False
     first, last = statistics.median(seconds[:5]), statistics.median(seconds[-5:])
     print(
-        f"{firmware.name} {fault}: {count} tries, then it booted; the first five {first:.1f} s each, "
-        f"the last {last:.1f} s, all {min(seconds):.1f} to {max(seconds):.1f} s",
+        f"{firmware.name} {fault}: booted after {count} tries; median of the first five {first:.1f} s, "
+        f"of the last five {last:.1f} s, all tries {min(seconds):.1f} to {max(seconds):.1f} s",
         flush=True,
     )
     return max(first, last) - min(first, last) < 1
 
 
 def main() -> int:
-    """Run them all and print the counts and the spread of the times; return 1 if one failed."""
+    """Do the runs, and print counts and times; return 1 if one failed."""
     failed = 0
-    wanted = sys.argv[1:]
+    selected = sys.argv[1:]
     for firmware, fault, count in TRIES:
-        if not wanted or f"{firmware.name} {fault}" in wanted:
+        if not selected or f"{firmware.name} {fault}" in selected:
             failed += not soak_tries(firmware, fault, count)
     for firmware, transport, runs in RUNS:
-        if wanted and f"{firmware.name} {transport}" not in wanted:
+        if selected and f"{firmware.name} {transport}" not in selected:
             continue
         times = []
         for number in range(runs):

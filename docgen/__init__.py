@@ -1,1 +1,1 @@
-"""Writes the parts of docs/ that come from real runs: the boot matrix, the pictures of screens, the layout."""
+"""Generates the parts of docs/ that come from real runs: boot results, iPXE commands, screenshots, image layout."""

@@ -1,6 +1,7 @@
-"""Newer firmware, every network card, slow media: python -m docgen.compatibility, which make compatibility runs.
+"""Boot newer firmware, every network card, slow media: python -m docgen.compatibility, which make compatibility runs.
 
-Boots them all, and writes docs/firmware.md. Arguments, if any, name the rows that are wanted, and nothing is written.
+Without arguments it boots everything and writes docs/firmware.md. Arguments are names of rows: then it boots only these
+rows, and writes no file.
 """
 
 import re
@@ -19,16 +20,16 @@ from lab.recording_server import RecordingServer
 from template.paths import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "firmware.md"
-SLOW = 100 * 1024  # bytes a second
+SLOW = 100 * 1024  # bytes per second
 
 _MEDIA = {"USB CD": media.XHCI_CD, "USB stick": media.XHCI_STICK, "NVMe disk": media.NVME_DISK}
-_E1000 = ("-netdev", "user,id=lan0", "-device", "e1000,netdev=lan0,romfile=")  # which every U-Boot drives
+_E1000 = ("-netdev", "user,id=lan0", "-device", "e1000,netdev=lan0,romfile=")  # every U-Boot has a driver for it
 _U_BOOT_TARGETS = "USB is not among its boot_targets, as Debian builds it"
 _U_BOOT_CD = "it counts the ESP of a CD in the CD's sectors of 2,048 bytes, and the FAT file system in its own of 512"
 
 
 def _latest() -> Iterator[Cell]:
-    """Give the cells of firmware that Debian's releases do not have yet."""
+    """Yield the cells with firmware newer than in any Debian release."""
     root = debian.unpack(debian.LATEST_FIRMWARE)
     share = root / "usr/share"
     boot = root / "usr/lib/u-boot"
@@ -37,8 +38,8 @@ def _latest() -> Iterator[Cell]:
     def edk2(base: Firmware, code: str, store: str) -> Firmware:
         return replace(base, pflash=(share / code, share / store))
 
-    def u_boot(base: Firmware, *words: str) -> Firmware:
-        return replace(base, name=f"u-boot-{base.name}", command=(*base.command, *words), pflash=(), seconds=300)
+    def u_boot(base: Firmware, *arguments: str) -> Firmware:
+        return replace(base, name=f"u-boot-{base.name}", command=(*base.command, *arguments), pflash=(), seconds=300)
 
     risc_v = riscv64(machines)
     edk2_rows = {
@@ -66,7 +67,7 @@ def _latest() -> Iterator[Cell]:
             _MEDIA,
             {**cd, "USB stick": _U_BOOT_TARGETS},
         ),
-        # Built without xHCI.
+        # This U-Boot is built without xHCI.
         "U-Boot, x86-64": (
             u_boot(BIOS_PC, "-bios", str(boot / "qemu-x86_64/u-boot.rom")),
             {**_MEDIA, "USB CD": media.EHCI_CD, "USB stick": media.EHCI_STICK},
@@ -82,7 +83,7 @@ def _latest() -> Iterator[Cell]:
             yield Cell(column, row, firmware, boot_matrix.plain(medium), _E1000, reason)
 
 
-# QEMU's models of network cards that are no cards of a PC: a switch, InfiniBand's other half, and virtio's without PCI.
+# Network devices of QEMU that are not cards of a PC: a switch, an RDMA function of vmxnet3, and virtio without PCI.
 _NO_CARDS = ("rocker", "pvrdma", "virtio-net-device")
 _HANGS = "this build of iPXE hangs while it starts the card; iPXE 2.0 drives it"
 _NO_DRIVER = "this build of iPXE has no driver for it, and the firmware drives none"
@@ -93,7 +94,7 @@ _WHY_NO_CARD = {
 
 
 def _cards() -> Iterator[Cell]:
-    """Give the cells of every model of network card that QEMU has."""
+    """Yield the cells with each model of network card in QEMU."""
     for model in _models():
         for column, firmware in (("BIOS", BIOS_PC), ("UEFI", UEFI_PC)):
             card = f"{model},netdev=lan0"
@@ -107,20 +108,21 @@ def _cards() -> Iterator[Cell]:
 
 
 def _models() -> list[str]:
-    said = subprocess.run(["qemu-system-x86_64", "-device", "help"], check=True, capture_output=True, text=True).stdout
-    (cards,) = re.findall(r"Network devices:\n((?:.+\n)+)", said)
+    command = ["qemu-system-x86_64", "-device", "help"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    (cards,) = re.findall(r"Network devices:\n((?:.+\n)+)", printed)
     return [model for model in re.findall(r'name "([^"]+)"', cards) if model not in _NO_CARDS]
 
 
 def _slow() -> Iterator[Cell]:
-    """Give the cells of media that are as slow as a BMC's link may be."""
+    """Yield the cells with media that are as slow as the link to a BMC may be."""
     for row, medium in (("virtual CD, USB 2", media.EHCI_CD), ("USB stick, USB 2", media.EHCI_STICK)):
         for column, firmware in (("BIOS", BIOS), ("UEFI", UEFI)):
             yield Cell(column, row, replace(firmware, seconds=300), _throttled(medium))
 
 
 def _throttled(medium: Medium) -> Attach:
-    """Attach the image as a medium that gives SLOW at most."""
+    """Attach the image as a medium that is limited to SLOW bytes per second."""
 
     def attach(image: Path, work: Path, server: RecordingServer) -> list[str]:
         option, drive, *devices = medium.arguments(image)
@@ -139,7 +141,7 @@ _NO_LOADER = {
 
 
 def _loaders() -> Iterator[Cell]:
-    """Give the cells of boot loaders on the machine's own disk that are told to start the image."""
+    """Yield the cells in which a boot loader on the disk of the machine starts the image."""
     root = debian.unpack(debian.LOADERS)
     grub = {
         "BOOT/BOOTX64.EFI": (root / "usr/lib/grub/x86_64-efi/monolithic/grubx64.efi").read_bytes(),
@@ -153,11 +155,11 @@ def _loaders() -> Iterator[Cell]:
     }
     for row, files in (("GRUB", grub), ("rEFInd", refind)):
         for column, medium in (("CD", media.AHCI_CD), ("USB stick", media.XHCI_STICK)):
-            yield Cell(column, row, UEFI, _second_to_disk(medium, files), why_not=_NO_LOADER[row])
+            yield Cell(column, row, UEFI, _after_disk(medium, files), why_not=_NO_LOADER[row])
 
 
-def _second_to_disk(medium: Medium, files: dict[str, bytes]) -> Attach:
-    """Attach the image behind the machine's own disk, which has files by their paths below EFI."""
+def _after_disk(medium: Medium, files: dict[str, bytes]) -> Attach:
+    """Attach the image behind a disk in the boot order; `files` are the files on the disk, by path below EFI."""
 
     def attach(image: Path, work: Path, server: RecordingServer) -> list[str]:
         disk = work / "disk.img"
@@ -166,8 +168,8 @@ def _second_to_disk(medium: Medium, files: dict[str, bytes]) -> Attach:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
         boot_matrix.fat(disk, work / "EFI")
-        loader = [word.replace("=boot", "=loader") for word in media.VIRTIO_DISK.arguments(disk)]
-        return [*loader, *(word.replace("bootindex=0", "bootindex=1") for word in medium.arguments(image))]
+        loader = [argument.replace("=boot", "=loader") for argument in media.VIRTIO_DISK.arguments(disk)]
+        return [*loader, *(argument.replace("bootindex=0", "bootindex=1") for argument in medium.arguments(image))]
 
     return attach
 
@@ -221,19 +223,19 @@ def _page(tables: dict[str, list[Cell]], results: Results) -> str:
 
 
 def main() -> int:
-    """Boot all and write the page; return 1, and leave the page, if a cell is not what it should be."""
-    wanted = sys.argv[1:]
+    """Boot the cells and write the page; return 1, without writing it, if a cell has an unexpected result."""
+    selected = sys.argv[1:]
     tables = {title: list(cells()) for title, cells in TABLES.items()}
     rows = dict.fromkeys(cell.row for cells in tables.values() for cell in cells)
-    if unknown := [row for row in wanted if row not in rows]:
-        print(f'firmware: no row "{unknown[0]}": name some of: {"; ".join(rows)}', file=sys.stderr)
+    if unknown := [row for row in selected if row not in rows]:
+        print(f'compatibility: error: no row "{unknown[0]}": use {"; ".join(rows)}', file=sys.stderr)
         return 2
     results = boot_matrix.boot_all(
-        cell for cells in tables.values() for cell in cells if not wanted or cell.row in wanted
+        cell for cells in tables.values() for cell in cells if not selected or cell.row in selected
     )
     if results is None:
         return 1
-    if not wanted:
+    if not selected:
         PAGE.write_text(_page(tables, results))
     return 0
 

@@ -1,6 +1,6 @@
-"""The page about iPXE's commands: python -m docgen.ipxe_commands, which make commands runs.
+"""List the commands of each build of iPXE: python -m docgen.ipxe_commands, which make commands runs.
 
-Boots each build of the image, has it list its commands, and writes the tables of docs/commands.md.
+Boots each build, runs its command "help", and writes the tables in docs/commands.md.
 """
 
 import re
@@ -19,7 +19,7 @@ PAGE = CHECKOUT / "docs" / "commands.md"
 BUILDS = ("BIOS", "UEFI", "ARM64", "RISC-V 64", "LoongArch64")
 ECDSA = ("UEFI", "ARM64")
 
-# The ECDSA iPXE reads the same script: what "file:" names there is not the medium, and so it does not start itself.
+# Both builds run this script. In the ECDSA iPXE "file:" does not mean the medium, so it does not start itself again.
 _SCRIPT = b"""\
 #!ipxe
 echo LIST
@@ -36,8 +36,8 @@ sleep 600
 Commands = dict[str, set[str]]
 
 
-def listed(firmware: Firmware, ecdsa: bool) -> list[set[str]]:
-    """Return the commands of the main iPXE and, if there is one, of the ECDSA iPXE of a kind of machine."""
+def list_commands(firmware: Firmware, ecdsa: bool) -> list[set[str]]:
+    """Boot a machine; return the commands of the main iPXE and, if `ecdsa` is true, of the ECDSA iPXE."""
     with tempfile.TemporaryDirectory(prefix="commands-") as work:
         iso = Path(work, "boots-from.iso")
         iso.write_bytes(image.fill(image.read_template(), _SCRIPT))
@@ -54,21 +54,21 @@ def listed(firmware: Firmware, ecdsa: bool) -> list[set[str]]:
 
 
 def tables(builds: Commands) -> str:
-    """Return the tables, in Markdown, of the commands of each build."""
+    """Return the Markdown tables of the commands of each build."""
     everywhere = set.intersection(*builds.values())
     rows = [f"| command | {' | '.join(builds)} |", f"| --- |{' --- |' * len(builds)}"]
     for command in sorted(set.union(*builds.values()) - everywhere):
         cells = ("yes" if command in commands else "" for commands in builds.values())
         rows.append(f"| `{command}` | {' | '.join(cells)} |")
-    words = ", ".join(f"`{command}`" for command in sorted(everywhere))
-    return "\n".join(["In every build:", "", words, "", "In some builds:", "", *rows, ""])
+    names = ", ".join(f"`{command}`" for command in sorted(everywhere))
+    return "\n".join(["In every build:", "", names, "", "In some builds:", "", *rows, ""])
 
 
-def builds() -> Commands:
-    """Boot all of them; return the commands of each by its name on the page."""
+def boot_builds() -> Commands:
+    """Boot all builds; return their commands by the name of the build on the page."""
     commands: Commands = {}
     for name in BUILDS:
-        main_build, *ecdsa = listed(COLUMNS[name](), name in ECDSA)
+        main_build, *ecdsa = list_commands(COLUMNS[name](), name in ECDSA)
         commands[name] = main_build
         if ecdsa:
             commands[f"{name}, ECDSA"] = ecdsa[0]
@@ -77,8 +77,8 @@ def builds() -> Commands:
 
 
 def main() -> int:
-    """Write the page's tables."""
-    PAGE.write_text(between_marks(PAGE.read_text(), tables(builds()), "commands"))
+    """Boot all builds, and write the tables into the page."""
+    PAGE.write_text(between_marks(PAGE.read_text(), tables(boot_builds()), "commands"))
     return 0
 
 

@@ -1,7 +1,4 @@
-"""The picture of the image's layout, in SVG: drawn to scale from the ranges of a finished image.
-
-Source: SVG 1.1.
-"""
+"""Draws the layout of a finished image to scale, in SVG 1.1."""
 
 from dataclasses import dataclass
 from html import escape
@@ -9,13 +6,13 @@ from html import escape
 from template import contents
 from template.image_map import Range
 
-_SCALE = 46  # pixels for a MiB
-_LEAST = 17  # pixels: a line of text fits
-_BAR = (330, 150)  # pixels: where the bar begins, and its width
+_SCALE = 46  # pixels per MiB
+_LEAST = 17  # pixels: the height of a line of text
+_BAR = (330, 150)  # pixels: left edge and width of the bar
 _WIDTH = 980  # pixels
 
 _GREY, _BLUE, _GREEN, _AMBER, _WHITE = "#c9ced6", "#9dc3ee", "#a8d8a0", "#f5b942", "#ffffff"
-# The colour of a part that is not UEFI's.
+# Colours of the parts that are not programs for UEFI.
 _COLOURS = {contents.URL: _AMBER, contents.FAT: _GREY, contents.BIOS: _BLUE}
 
 
@@ -29,7 +26,7 @@ class _Part:
 
     @property
     def height(self) -> float:
-        """Return how high it is drawn, in pixels."""
+        """Return the height in the picture, in pixels."""
         return max(_LEAST, self.size / 2**20 * _SCALE)
 
 
@@ -37,8 +34,8 @@ def draw(ranges: list[Range], total: int) -> str:
     """Return the picture.
 
     Args:
-        ranges: what the image consists of, by position.
-        total: the image's size in bytes.
+        ranges: the ranges of the image, by position.
+        total: the size of the image in bytes.
     """
     parts = _parts(ranges)
     top = 40.0
@@ -79,8 +76,8 @@ def _parts(ranges: list[Range]) -> list[_Part]:
     for found in ranges:
         name = found.drawn
         gap = found.start - end
-        if gap > 2**16:  # smaller ones are the rest of a block
-            name_of_gap = "zeros: the rest of the ESP" if parts[-1].on_esp else "zeros: the ESP begins at a whole MiB"
+        if gap > 2**16:  # smaller gaps are the rest of a block
+            name_of_gap = "zeros: rest of the ESP" if parts[-1].on_esp else "zeros, so that the ESP begins at 1 MiB"
             parts.append(_Part(name_of_gap, _WHITE, gap, parts[-1].on_esp))
         if parts and parts[-1].name == name:
             parts[-1].size += found.size
@@ -96,7 +93,7 @@ def _size(size: int) -> str:
 
 
 def _way_in(top: float, bottom: float, labels: tuple[str, ...]) -> list[str]:
-    """Return a bracket beside the bar, with who comes in there."""
+    """Return a bracket beside the bar, labelled with the ways of booting that begin there."""
     x = _BAR[0] - 8
     middle = (top + bottom) / 2
     bracket = f"M{x},{top + 2:.1f} h-10 V{bottom - 2:.1f} h10 M{x - 10},{middle:.1f} h-14"

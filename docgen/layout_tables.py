@@ -1,6 +1,6 @@
-"""The page about the image's layout: python -m docgen.layout_tables, which make layout runs.
+"""Write the tables in docs/layout.md, and docs/layout.svg: python -m docgen.layout_tables, which make layout runs.
 
-Writes the tables of docs/layout.md, and the picture beside it, from the template.
+Both are made from the template.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ PICTURE = PAGE.with_suffix(".svg")
 
 
 def between_marks(text: str, tables: str, target: str) -> str:
-    """Return a page's text with tables between the marks that name the make target which writes them."""
+    """Return the text of a page with new tables between its marks, which are comments that name a make target."""
     begin, end = (f"<!-- made by make {target}: {word} -->\n" for word in ("begin", "end"))
     before, rest = text.split(begin)
     _, after = rest.split(end)
@@ -22,17 +22,17 @@ def between_marks(text: str, tables: str, target: str) -> str:
 
 
 def page(text: str, image: Path) -> str:
-    """Return the page's text with the tables of an image between its marks."""
+    """Return the text of the page with the tables of an image."""
     return between_marks(text, image_map.tables(image), "layout")
 
 
 def drawing(image: Path) -> str:
-    """Return the picture of an image."""
+    """Return the picture of an image, in SVG."""
     return layout_picture.draw(image_map.ranges(image), image.stat().st_size)
 
 
 def main() -> int:
-    """Write both."""
+    """Write both files."""
     PAGE.write_text(page(PAGE.read_text(), TEMPLATE))
     PICTURE.write_text(drawing(TEMPLATE))
     return 0

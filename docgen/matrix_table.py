@@ -1,6 +1,6 @@
-"""The page about the boot matrix: python -m docgen.matrix_table, which make matrix runs.
+"""Boot every machine from every medium: python -m docgen.matrix_table, which make matrix runs.
 
-Boots every machine from every medium, and writes docs/matrix.md.
+Writes docs/matrix.md.
 """
 
 import subprocess
@@ -13,12 +13,12 @@ PAGE = CHECKOUT / "docs" / "matrix.md"
 
 
 def table(results: Results, reasons: dict[str, int], corner: str = "|") -> str:
-    """Return a table in Markdown.
+    """Return a Markdown table.
 
     Args:
-        results: what stands in it, row by row; a place without a cell is empty.
-        reasons: the numbers of the reasons why cells don't boot; new ones join them.
-        corner: how the line of headings begins, above the rows' names.
+        results: the seconds of each cell, row by row; combinations without a cell stay empty.
+        reasons: reason why a cell does not boot to its number in the notes; new reasons are added.
+        corner: the start of the line of headings, above the names of the rows.
     """
     columns = dict.fromkeys((cell.column for cell in results), "")
     rows = {cell.row: dict(columns) for cell in results}
@@ -27,12 +27,12 @@ def table(results: Results, reasons: dict[str, int], corner: str = "|") -> str:
             f"no ({reasons.setdefault(cell.why_not, len(reasons) + 1)})" if seconds is None else f"{seconds:.1f}"
         )
     lines = [f"{corner} | {' | '.join(columns)} |", f"| --- | {' | '.join('---:' for _ in columns)} |"]
-    lines += [f"| {row} | {' | '.join(words.values())} |" for row, words in rows.items()]
+    lines += [f"| {row} | {' | '.join(texts.values())} |" for row, texts in rows.items()]
     return "\n".join(lines)
 
 
 def notes(reasons: dict[str, int]) -> str:
-    """Return the numbered reasons, a line each."""
+    """Return the numbered reasons, one per line."""
     return "\n".join(f"{number}. {reason[0].upper()}{reason[1:]}." for reason, number in reasons.items())
 
 
@@ -77,7 +77,7 @@ Machines: {machines}.
 
 
 def main() -> int:
-    """Boot all and write the page; return 1, and leave the page, if a cell is not what it should be."""
+    """Boot the cells and write the page; return 1, without writing it, if a cell has an unexpected result."""
     results = boot_all(cell_at(column, row) for column, row in names())
     if results is None:
         return 1

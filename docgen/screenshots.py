@@ -1,9 +1,9 @@
-"""Make the pictures in docs/screens from real boots: python -m docgen.screenshots, which make screens runs.
+"""Take the screenshots in docs/screens from real boots: python -m docgen.screenshots, which make screens runs.
 
-Arguments, if any, name the pictures that are wanted; "secure-boot" is all those of MokManager, "page" is the
-web page's.
+Without arguments it takes all of them. Arguments are names of screenshots, "secure-boot" for all of Secure Boot, or
+"page" for the web page.
 
-Each is what QEMU's graphics card shows when the machine has come to rest, taken by its monitor.
+The screenshots of machines come from the QEMU graphics card, through the monitor, once the screen no longer changes.
 """
 
 import sys
@@ -55,7 +55,7 @@ def _private_ca(lan: Lan) -> None:
     lan.http(lan.https_directives(trustme.CA().issue_cert("bty-server")))
 
 
-# Name of the picture: the kind of machine, the URL, its LAN, what the console shows last.
+# Name of the screenshot to: kind of machine, URL, function that sets up the LAN, last text on the console.
 PICTURES: dict[str, tuple[Firmware, str, Callable[[Lan], object], str]] = {
     "boots-bios": (BIOS, URL, _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n"), "Hello"),
     "boots-uefi": (UEFI, URL, _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n"), "Hello"),
@@ -76,21 +76,21 @@ PICTURES: dict[str, tuple[Firmware, str, Callable[[Lan], object], str]] = {
 
 
 def take(name: str) -> None:
-    """Boot a machine and write its picture."""
-    firmware, url, plug_in, last = PICTURES[name]
+    """Boot a machine and take its screenshot."""
+    firmware, url, set_up, last = PICTURES[name]
     with (
         tempfile.TemporaryDirectory(prefix="screen-") as work,
         Lan(Path(work), debian.unpack(debian.SERVER_PROGRAMS)) as lan,
     ):
-        plug_in(lan)
+        set_up(lan)
         with lan.machine(firmware, url, f"screen-{name}", "-device", "VGA") as booted:
             booted.wait_for(last, 120, may_fail=True)
-            time.sleep(1)  # the last line, and the cursor
+            time.sleep(1)  # wait for the last line and the cursor
             _dump(booted, name)
 
 
 def take_secure_boot() -> None:
-    """Enroll iPXE's hash on a machine with Secure Boot on, and write a picture of each step."""
+    """Enroll the hash of iPXE on a machine with Secure Boot, and take a screenshot of each step."""
     with tempfile.TemporaryDirectory(prefix="screen-") as name:
         work = Path(name)
         iso = work / "boots-from.iso"
@@ -106,7 +106,7 @@ def take_secure_boot() -> None:
 
 
 def take_ecdsa_ipxe() -> None:
-    """Write the picture of a machine whose server has an ECDSA certificate, with the ECDSA iPXE not enrolled."""
+    """Take the screenshot of a machine whose server has an ECDSA certificate, if the ECDSA iPXE is not enrolled."""
     with (
         tempfile.TemporaryDirectory(prefix="screen-") as work,
         Lan(Path(work), debian.unpack(debian.SERVER_PROGRAMS)) as lan,
@@ -123,7 +123,7 @@ def take_ecdsa_ipxe() -> None:
 
 
 def take_page() -> None:
-    """Write the picture of the page that bakes."""
+    """Take the screenshot of the web page."""
     with tempfile.TemporaryDirectory(prefix="screen-") as name, browser.session(Path(name)) as start:
         file = Path(name, "boots-from.html")
         file.write_bytes(build_page.make(image.read_template()))
@@ -147,7 +147,7 @@ def _dump(booted: Machine, name: str) -> None:
 
 
 def main() -> None:
-    """Take them all, or those that are named."""
+    """Take all screenshots, or those named by the arguments."""
     SCREENS.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[1:] or [*PICTURES, "secure-boot", "page"]:
         if name == "secure-boot":

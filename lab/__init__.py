@@ -1,13 +1,16 @@
-"""Machines and LANs, for all that boots one: tests, bench, the documents, the bump of the firmware.
+"""Emulated machines and LANs, for everything that boots: tests, bench, docgen and make update-packages.
 
-    with Lan(work, debs.unpack(SERVER_PROGRAMS)) as lan:                 # a network of its own, with real servers in it
-        lan.segment()                                            # a LAN with DHCP, DNS and TFTP, and a card on it
-        lan.http()                                               # nginx
-        with lan.machine(BIOS, "http://bty-server/boot", "name of its log") as machine:
+    with Lan(work, debian.unpack(debian.SERVER_PROGRAMS)) as lan:  # an isolated network with real servers
+        lan.segment()                                              # a LAN with DHCP, DNS and TFTP, and a card on it
+        lan.http()                                                 # nginx
+        with lan.machine(BIOS, "http://bty-server/boot", "name-of-the-log") as machine:
             machine.wait_for("Hello", 60)
 
-firmware.py and media.py say which machines there are, and what they get the image as; machine.py runs one; lan.py has
-the servers of a LAN, trunk.py a VLAN's port, server.py a server for a machine without a LAN. mok.py drives MokManager,
-browser.py a browser. debs.py unpacks what is not installed, as the TOML files say, and pypi.py installs what a lock
-says, each once (once.py); namespaces.py makes room for a LAN.
+Machines: firmware.py (kinds of machines), media.py (CDs, sticks and disks), machine.py (runs one), qmp.py (its
+monitor), mok_manager.py (drives MokManager), boot_matrix.py (all kinds of machines and media).
+Networks: lan.py (LANs and their servers), link.py (slow links), vlan_trunk.py (a VLAN), faulty_*.py (servers with
+faults), recording_server.py (HTTP for machines without a LAN), namespaces.py (isolation).
+Browsers: browser.py, marionette.py, page_observer.py.
+Downloads, each installed once (build_cache.py): debian.py (packages in packages/*.toml), pypi.py and npm.py (lock files
+in requirements/).
 """

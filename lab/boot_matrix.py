@@ -1,6 +1,6 @@
-"""The boot matrix: every kind of machine and every medium, and why where it doesn't boot.
+"""The boot matrix: every kind of machine with every medium, with a reason for each combination that does not boot.
 
-docgen/matrix_table.py boots all of it, docgen/compatibility.py other cells, and tests/boot/test_matrix.py tests them.
+docgen/matrix_table.py boots all cells, tests/boot/test_matrix.py some of them; docgen/compatibility.py adds others.
 """
 
 import re
@@ -22,13 +22,13 @@ from lab.media import Medium
 from lab.recording_server import RecordingServer, serve
 from template.paths import PACKAGES
 
-# What makes a medium of the image: from the image, a directory to work in and the server to QEMU's arguments.
+# Attaches the image to a machine: takes the image, a work directory and the server, and returns QEMU arguments.
 Attach = Callable[[Path, Path, RecordingServer], list[str]]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A boot, and where it stands on the page; `why_not` says why it rightly doesn't boot."""
+    """A machine with a medium, and its row and column in the table; `why_not` is the reason if it can't boot."""
 
     column: str
     row: str
@@ -38,24 +38,24 @@ class Cell:
     why_not: str = ""
 
 
-# The seconds from power on to each cell's request; None where it rightly does not boot.
+# Seconds from power-on to the request of each cell; None for cells that can't boot.
 Results = dict[Cell, float | None]
 
 
 def plain(medium: Medium) -> Attach:
-    """Attach the image itself."""
+    """Attach the image as this medium."""
     return lambda image, work, server: medium.arguments(image)
 
 
 def fat(disk: Path, *files: Path) -> None:
-    """Make a FAT disk of files, and of directories with all that is in them."""
+    """Make a disk image with a FAT file system, and copy files and whole directories into it."""
     geometry = ["-T", "65536", "-h", "64", "-s", "32"]
     subprocess.run(["mformat", "-C", "-i", disk, *geometry, "::"], check=True, capture_output=True)
     subprocess.run(["mcopy", "-s", "-i", disk, *files, "::"], check=True, capture_output=True)
 
 
 def fat32(disk: Path, *files: Path) -> None:
-    """Do the same as sticks are sold: 1 GiB, with one partition, which is FAT32."""
+    """Make a disk image like a new USB stick: 1 GiB with one FAT32 partition, with these files and directories."""
     with disk.open("wb") as opened:
         opened.truncate(2**30)
     first = 2048  # sectors
@@ -67,7 +67,7 @@ def fat32(disk: Path, *files: Path) -> None:
 
 
 def _copied_files(image: Path, work: Path, server: RecordingServer) -> list[str]:
-    """Make a FAT32 stick with the ISO's files: what Rufus makes in ISO mode, or a person with a file manager."""
+    """Make a FAT32 stick with the files of the ISO, as Rufus in ISO mode does, or a user with a file manager."""
     stick, tree = work / "stick.img", work / "tree"
     xorriso = ["xorriso", "-no_rc", "-osirrox", "on", "-indev", str(image), "-extract", "/", str(tree)]
     subprocess.run(xorriso, check=True, capture_output=True)
@@ -76,7 +76,7 @@ def _copied_files(image: Path, work: Path, server: RecordingServer) -> list[str]
 
 
 def _sd_card(image: Path, work: Path, server: RecordingServer) -> list[str]:
-    """Fill the card up: its size is a power of two."""
+    """Pad the image to a power of two, which QEMU requires for the size of an SD card."""
     card = work / "card.img"
     content = image.read_bytes()
     card.write_bytes(content.ljust(1 << (len(content) - 1).bit_length(), b"\0"))
@@ -84,7 +84,7 @@ def _sd_card(image: Path, work: Path, server: RecordingServer) -> list[str]:
 
 
 def _http_disk(image: Path, work: Path, server: RecordingServer) -> list[str]:
-    """Another iPXE takes the image as a disk over HTTP, block by block; like Ventoy, it is no real drive."""
+    """Let another iPXE attach the image as a SAN disk over HTTP; like with Ventoy, there is no physical drive."""
     server.files["/inner.iso"] = image.read_bytes()
     server.files["/outer"] = f"#!ipxe\nsanboot http://{HOST}:{server.port}/inner.iso\n".encode()
     outer = work / "outer.iso"
@@ -93,27 +93,27 @@ def _http_disk(image: Path, work: Path, server: RecordingServer) -> list[str]:
 
 
 def _http_boot(image: Path, work: Path, server: RecordingServer) -> list[str]:
-    """Give the machine a boot variable with the image's URL: its firmware fetches that itself."""
+    """Store the URL of the image in a UEFI boot variable, so that the firmware downloads the image."""
     server.files["/boots-from.iso"] = image.read_bytes()
     (variables,) = work.glob("*VARS*")
-    words = ["--set-boot-uri", f"http://{HOST}:{server.port}/boots-from.iso"]
+    options = ["--set-boot-uri", f"http://{HOST}:{server.port}/boots-from.iso"]
     if not variables.read_bytes().strip(b"\0"):
-        # For ARM64 it is zeros, which the firmware formats at its first boot. This one is formatted; without a
-        # platform key Secure Boot is off.
+        # The variable store for ARM64 is empty, and virt-fw-vars needs a formatted one. So use the store for Secure
+        # Boot, without its platform key, which turns Secure Boot off.
         shutil.copyfile(ARM64_SECURE.pflash[1], variables)
-        words += ["--delete", "PK"]
+        options += ["--delete", "PK"]
     program = Path(sys.executable).with_name("virt-fw-vars")
-    subprocess.run([program, "--inplace", variables, *words], check=True, capture_output=True)
+    subprocess.run([program, "--inplace", variables, *options], check=True, capture_output=True)
     return []
 
 
 def _memdisk(image: Path, work: Path, server: RecordingServer) -> list[str]:
-    """SYSLINUX's memdisk holds the image in memory as a CD, as boot menus on sticks do."""
+    """Load the image with memdisk from SYSLINUX, which presents it as a CD in memory, as boot menus on sticks do."""
     memdisk = next(debian.unpack(PACKAGES).rglob("memdisk"))
     return ["-kernel", str(memdisk), "-initrd", str(image), "-append", "iso raw"]
 
 
-# How each kind of machine is made.
+# The kinds of machines.
 COLUMNS: dict[str, Callable[[], Firmware]] = {
     "BIOS": lambda: BIOS,
     "UEFI": lambda: UEFI,
@@ -131,13 +131,13 @@ def _columns(*, but: tuple[str, ...]) -> tuple[str, ...]:
 
 _ALL = tuple(COLUMNS)
 _UEFI = _columns(but=("BIOS",))
-# QEMU's older PC has parallel IDE; no other machine here has.
+# Of these machines only the old PC of QEMU has parallel IDE.
 _OLD_PC: dict[str, Callable[[], Firmware]] = {"BIOS": lambda: BIOS_PC, "UEFI": lambda: UEFI_PC}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A medium: `machines` are the columns that have it; `why_not` says why some of these can't boot from it."""
+    """A medium: `machines` are the columns that have it; `why_not` gives the reason for each column that can't boot."""
 
     attach: Attach
     machines: Mapping[str, Callable[[], Firmware]] = field(default_factory=lambda: COLUMNS)
@@ -186,13 +186,13 @@ ROWS = {
 
 
 def names() -> Iterator[tuple[str, str]]:
-    """Give the column and the row of each cell of the matrix, row by row."""
+    """Yield the column and the row of each cell of the matrix, row by row."""
     for name, row in ROWS.items():
         yield from ((column, name) for column in COLUMNS if column in row.machines)
 
 
 def cell_at(column: str, name: str) -> Cell:
-    """Return a cell of the matrix; what its machine needs is fetched first."""
+    """Return a cell of the matrix; downloads the packages of its machine if necessary."""
     row = ROWS[name]
     return Cell(column, name, row.machines[column](), row.attach, why_not=row.why_not.get(column, ""))
 
@@ -206,22 +206,22 @@ def boot(
     name: str,
     network: Iterable[str] = USER_NETWORK,
 ) -> float:
-    """Boot, and return the seconds from power on to the request.
+    """Boot a machine; return the seconds from power-on to its request.
 
     Args:
-        firmware: the machine.
-        media: QEMU's arguments for its drives, with the image for `path` on the server.
-        server: what it boots from.
-        path: what it has to ask for.
-        work: a directory for its UEFI variables.
-        name: names the console's log file.
-        network: QEMU's arguments for its network cards.
+        firmware: the kind of machine.
+        media: QEMU arguments for the drives, one of them with an image for `path` on the server.
+        server: the server that the image boots from.
+        path: the path that the machine has to request, with its query.
+        work: a directory for the UEFI variables.
+        name: the name of the console log.
+        network: QEMU arguments for the network cards.
 
     Raises:
-        BootError: it doesn't boot.
+        BootError: the machine does not boot.
     """
     nonce = f"nonce {secrets.token_hex(8)}"
-    # The pause keeps what follows off the console until the nonce was read.
+    # The sleep keeps later output from the console until the nonce has been read.
     server.files[path.partition("?")[0]] = f"#!ipxe\necho {nonce}\nsleep 600\n".encode()
     with Machine(firmware, media, work, name, network) as running:
         running.wait_for(nonce, firmware.seconds)
@@ -231,18 +231,18 @@ def boot(
 
 
 def boot_cell(cell: Cell, server: RecordingServer, work: Path, variables: Path | None) -> float:
-    """Boot a cell; return the seconds from power on to the request.
+    """Boot a cell; return the seconds from power-on to the request.
 
     Args:
-        cell: what to boot.
-        server: what it boots from.
+        cell: the machine and its medium.
+        server: the server that the image boots from.
         work: an empty directory.
-        variables: the UEFI variables that it has from before, if any.
+        variables: a file with UEFI variables of an earlier boot, or None.
 
     Raises:
-        BootError: it doesn't boot.
+        BootError: the machine does not boot.
     """
-    # Whatever boots, but for media at 100 KB/s, takes 17 s at most: docs/matrix.md and docs/firmware.md.
+    # Machines that boot take 17 s at most, except from media at 100 KB/s (docs/matrix.md, docs/firmware.md).
     firmware = replace(cell.firmware, seconds=30) if cell.why_not else cell.firmware
     for store in [variables] if variables else firmware.pflash[1:]:
         shutil.copy(store, work)
@@ -254,7 +254,7 @@ def boot_cell(cell: Cell, server: RecordingServer, work: Path, variables: Path |
 
 
 def _result(cell: Cell, variables: Path | None) -> float | None:
-    """Boot a cell: return the seconds to the request, or None where it rightly does not boot."""
+    """Boot a cell; return the seconds to the request, or None if it is a cell that can't boot."""
     with tempfile.TemporaryDirectory(prefix="boots-") as name, serve() as server:
         try:
             seconds = boot_cell(cell, server, Path(name), variables)
@@ -262,16 +262,16 @@ def _result(cell: Cell, variables: Path | None) -> float | None:
             if not cell.why_not:
                 raise
             seconds = None
-    assert seconds is None or not cell.why_not, f"{cell.column}, {cell.row} boots, and why_not says that it doesn't"
+    assert seconds is None or not cell.why_not, f"{cell.column}, {cell.row} boots: remove its why_not"
     print(f"{cell.column:<20} {cell.row:<40} {'-' if seconds is None else f'{seconds:.1f} s'}", flush=True)
     return seconds
 
 
 def boot_all(cells: Iterable[Cell]) -> Results | None:
-    """Boot cells, two at a time; where Secure Boot is on, iPXE's hash is enrolled before.
+    """Boot cells, two at a time. On machines with Secure Boot, enroll the hash of iPXE first.
 
     Returns:
-        What came of each; None, and standard error says why, if a cell is not what it should be.
+        The seconds of each cell; or None, with the reasons on standard error, if a cell has an unexpected result.
     """
     results: Results = {}
     with tempfile.TemporaryDirectory(prefix="boots-") as name, ThreadPoolExecutor(2) as pool:

@@ -1,4 +1,4 @@
-"""Chromium, Firefox and WebKitGTK without a screen, all driven by Selenium."""
+"""Chromium, Firefox and WebKitGTK without a screen, driven by Selenium."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ from lab.marionette import Marionette
 
 Open = Callable[[str], Any]
 CHROMIUM, FIREFOX, WEBKIT = KINDS = ("chromium", "firefox", "webkit")
-# This host, under a name that no browser trusts as it trusts "localhost": they withhold their own SHA-256 there.
+# This host, under a name that is not a secure context like "localhost", so that browsers don't offer SHA-256 there.
 HOST = "page.example"
 _NULL = subprocess.DEVNULL
 WIDTH, HEIGHT = 1024, 900  # of a window, in pixels
@@ -30,11 +30,11 @@ WIDTH, HEIGHT = 1024, 900  # of a window, in pixels
 
 @contextmanager
 def session(downloads: Path, kind: str = CHROMIUM) -> Iterator[Open]:
-    """Give a function that opens a URL in a browser of its own, until the block ends.
+    """Yield a function that opens a URL in a new browser; the browsers end with the block.
 
     Args:
-        downloads: where the browsers save files.
-        kind: one of `KINDS`.
+        downloads: the directory in which the browsers save files.
+        kind: one of KINDS.
     """
     start = {CHROMIUM: _chromium, FIREFOX: _firefox, WEBKIT: _webkit}[kind]
     with ExitStack() as running:
@@ -56,7 +56,7 @@ def _chromium(running: ExitStack, downloads: Path, url: str) -> WebDriver:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = Chrome(options, ChromeService("/usr/bin/chromedriver"))
     running.callback(browser.quit)
-    # Also from plain http, where Chromium would ask whether to keep the file, and headless it can't.
+    # Over plain http Chromium asks whether to keep a file, which it can't do without a screen.
     saving = {"behavior": "allow", "downloadPath": str(downloads)}
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", saving)
     return browser
@@ -66,23 +66,23 @@ def _firefox(running: ExitStack, downloads: Path, url: str) -> WebDriver:
     profile = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="firefox-", ignore_cleanup_errors=True)))
     preferences: dict[str, str | int | bool] = {
         "browser.download.dir": str(downloads),
-        "browser.download.folderList": 2,  # the directory above
+        "browser.download.folderList": 2,  # use browser.download.dir
         "browser.download.alwaysOpenPanel": False,
         "browser.shell.checkDefaultBrowser": False,
         "datareporting.policy.dataSubmissionEnabled": False,
-        "marionette.port": 0,  # any that is free
+        "marionette.port": 0,  # any free port
         "network.captive-portal-service.enabled": False,
         "network.connectivity-service.enabled": False,
-        "network.dns.forceResolve": "127.0.0.1",  # `HOST`
-        "services.settings.server": "data:,",  # what Mozilla would have it do
+        "network.dns.forceResolve": "127.0.0.1",  # for HOST
+        "services.settings.server": "data:,",  # no remote settings from Mozilla
     }
     lines = [f"user_pref({_javascript(name)}, {_javascript(value)});\n" for name, value in preferences.items()]
     (profile / "user.js").write_text("".join(lines))
-    words = ["firefox-esr", "--headless", "--marionette", "--no-remote", "--profile", str(profile)]
+    command = ["firefox-esr", "--headless", "--marionette", "--no-remote", "--profile", str(profile)]
     size = {"MOZ_HEADLESS_WIDTH": str(WIDTH), "MOZ_HEADLESS_HEIGHT": str(HEIGHT)}
-    # What it says is of no use: that this host has no bus, no graphics card and no sound.
+    # Its output only complains about the missing D-Bus, graphics card and sound.
     process = running.enter_context(
-        subprocess.Popen(words, env={**os.environ, **size, "HOME": str(profile)}, stdout=_NULL, stderr=_NULL)
+        subprocess.Popen(command, env={**os.environ, **size, "HOME": str(profile)}, stdout=_NULL, stderr=_NULL)
     )
     running.callback(process.terminate)
     port = profile / "MarionetteActivePort"
@@ -93,7 +93,7 @@ def _firefox(running: ExitStack, downloads: Path, url: str) -> WebDriver:
 
 
 class _Capabilities(ArgOptions):
-    """What Firefox is asked for: nothing."""
+    """The capabilities to request from Firefox, which are only the defaults."""
 
     @property
     def default_capabilities(self) -> dict[str, Any]:
@@ -107,19 +107,18 @@ def _webkit(running: ExitStack, downloads: Path, url: str) -> WebDriver:
     home = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="webkit-", ignore_cleanup_errors=True)))
     (home / "user-dirs.dirs").write_text(f'XDG_DOWNLOAD_DIR="{downloads}"\n')
     (display,) = _display(running)
-    # Without graphics hardware the pictures are drawn in software.
     environment = {**os.environ, "DISPLAY": display, "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
     options = WebKitGTKOptions()
     (mini_browser,) = Path("/usr/lib").glob("*/webkit2gtk-4.1/MiniBrowser")
     options.binary_location = str(mini_browser)
     options.add_argument("--automation")
     if urlsplit(url).hostname == HOST:
-        # It takes no name from elsewhere: it asks the server itself, as its proxy.
+        # WebKitGTK has no option to map a host name. Instead it uses the server as its proxy.
         options.proxy = Proxy({"proxyType": ProxyType.MANUAL, "httpProxy": f"127.0.0.1:{urlsplit(url).port}"})
     service = WebKitGTKService("/usr/bin/WebKitWebDriver", env=environment, log_output=_NULL)
     service.start()
     running.callback(service.stop)
-    # Not Selenium's WebKitGTK: it warns of its own way to connect.
+    # Not selenium.webdriver.WebKitGTK, which uses a deprecated way to connect, with a warning.
     browser = WebDriver(RemoteConnection(client_config=ClientConfig(service.service_url)), options=options)
     running.callback(browser.quit)
     browser.set_window_rect(0, 0, WIDTH, HEIGHT)
@@ -127,10 +126,10 @@ def _webkit(running: ExitStack, downloads: Path, url: str) -> WebDriver:
 
 
 def _display(running: ExitStack) -> Iterator[str]:
-    """Give the name of an X display that nobody sees."""
+    """Start a virtual X display, and yield its name."""
     reading, writing = os.pipe()
-    words = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "2000x2000x24", "-nolisten", "tcp"]
-    process = running.enter_context(subprocess.Popen(words, pass_fds=[writing], stderr=_NULL))
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "2000x2000x24", "-nolisten", "tcp"]
+    process = running.enter_context(subprocess.Popen(command, pass_fds=[writing], stderr=_NULL))
     running.callback(process.terminate)
     os.close(writing)
     with os.fdopen(reading) as answer:
@@ -145,15 +144,15 @@ def _wait(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> 
     end = time.monotonic() + 60
     while not condition():
         if process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f"{process.args!r} does not start")
+            raise RuntimeError(f"{process.args!r} did not start within 60 s")
         time.sleep(0.05)
 
 
 def wait_until_ready(browser: WebDriver) -> None:
-    """Wait until the page takes URLs."""
+    """Wait until the page accepts URLs."""
     wait_until(browser, "return performance.getEntriesByName('ready').length")
 
 
 def wait_until(browser: WebDriver, script: str) -> None:
-    """Wait until a script returns something true, for 20 s at most."""
+    """Wait until a script returns a true value, at most 90 s."""
     WebDriverWait(browser, 90, 0.05).until(lambda driver: driver.execute_script(script))

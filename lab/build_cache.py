@@ -1,4 +1,4 @@
-"""What the tests fetch and make once, below the build directory, and again when what it is made from has changed."""
+"""Directories below build/ that are made once, and made again when their inputs change."""
 
 import fcntl
 import shutil
@@ -9,18 +9,18 @@ from template.paths import BUILD
 
 
 def directory(name: str, made_from: str, make: Callable[[Path], object]) -> Path:
-    """Return a directory that is made where it is not there yet; of several processes the first one does it.
+    """Return a directory, which is made first if it is missing or outdated. Other processes wait for that.
 
     Args:
-        name: the directory's, in the build directory.
-        made_from: the text that it is made anew for when that changes.
-        make: what makes it; the directory is not there then. What it raises goes on.
+        name: the name of the directory in build/.
+        made_from: a text that describes the inputs; when it changes, the directory is made again.
+        make: makes the directory, which does not exist when this is called; its exceptions are passed on.
     """
     root = BUILD / name
     stamp = root / "made-from"
     BUILD.mkdir(exist_ok=True)
-    with root.with_suffix(".lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with root.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         if not (stamp.exists() and stamp.read_text() == made_from):
             shutil.rmtree(root, ignore_errors=True)
             make(root)

@@ -1,6 +1,6 @@
-"""Debian packages that the tests use without installing them.
+"""Debian packages that the tests unpack and use without installing them.
 
-What is unpacked brings its libraries along, down to libc, so that it is the same on every host.
+Programs come with all their libraries, including libc, so that they are the same on every host.
 """
 
 from pathlib import Path
@@ -11,30 +11,30 @@ from template.paths import CACHE
 from template.pins import load_pins
 
 _HERE = Path(__file__).parent / "packages"
-ASSEMBLERS = _HERE / "assemblers.toml"  # and linkers, for each kind of UEFI machine
+ASSEMBLERS = _HERE / "assemblers.toml"  # assemblers and linkers for each architecture with UEFI
 COMPILER = _HERE / "compiler.toml"
 FAI = _HERE / "fai.toml"
-INSTALLER = _HERE / "installer.toml"  # Debian's
-LOADERS = _HERE / "loaders.toml"  # boot loaders of a disk
+INSTALLER = _HERE / "installer.toml"  # the Debian installer
+LOADERS = _HERE / "loaders.toml"  # boot loaders for disks
 LTSP = _HERE / "ltsp.toml"
-MACHINES = _HERE / "machines.toml"  # QEMU and firmware for what Debian 12 lacks
-LATEST_FIRMWARE = _HERE / "latest-firmware.toml"  # firmware that no release has yet
+MACHINES = _HERE / "machines.toml"  # QEMU and firmware for architectures that Debian 12 does not support
+LATEST_FIRMWARE = _HERE / "latest-firmware.toml"  # firmware newer than in any Debian release
 PXE = _HERE / "pxe.toml"  # PXE boot programs
 READERS = _HERE / "readers.toml"  # programs that read an ISO
 SERVER_PROGRAMS = _HERE / "server-programs.toml"
-SIGNED = _HERE / "signed.toml"  # what Debian has signed for Secure Boot
+SIGNED = _HERE / "signed.toml"  # programs signed by Debian for Secure Boot
 
 _VERSIONS = "versions.txt"
 
 
 def unpack(pins: Path) -> Path:
-    """Fetch and unpack packages, once; return where they lie.
+    """Download and unpack packages, once; return the directory.
 
     Args:
-        pins: a TOML file that says what and why.
+        pins: the TOML file that lists the packages.
 
     Raises:
-        BuildError: it can't be had.
+        BuildError: a package can't be downloaded or unpacked.
     """
 
     def make(root: Path) -> None:
@@ -47,18 +47,18 @@ def unpack(pins: Path) -> Path:
 
 
 def program(root: Path, path: str) -> list[str]:
-    """Return the words that run an unpacked program with the unpacked libraries, and none of the host's.
+    """Return the command line that runs an unpacked program with the unpacked libraries instead of those of the host.
 
     Args:
-        root: what `unpack` returned.
-        path: the program below it.
+        root: the directory that `unpack` returned.
+        path: the path of the program below it.
     """
     folders = sorted({str(library.parent) for library in root.glob("usr/lib/*/lib*.so*")})
-    # The cache names the host's libraries: ld.so(8).
-    words = ["--inhibit-cache", "--library-path", ":".join(folders)]
-    return [str(root / "usr/lib64/ld-linux-x86-64.so.2"), *words, str(root / path)]
+    # --inhibit-cache: the ld.so cache lists the libraries of the host (see ld.so(8)).
+    options = ["--inhibit-cache", "--library-path", ":".join(folders)]
+    return [str(root / "usr/lib64/ld-linux-x86-64.so.2"), *options, str(root / path)]
 
 
 def versions(root: Path) -> list[str]:
-    """Return "package version" of all that was unpacked below `root`."""
+    """Return "PACKAGE VERSION" for each package that was unpacked into `root`."""
     return (root / _VERSIONS).read_text().splitlines()

@@ -1,12 +1,13 @@
 """A DHCP server with one fault: python faulty_dhcp.py TAP ADDRESS KIND.
 
-It answers on the interface TAP as ADDRESS. KIND is the fault:
+The server answers on the interface TAP, with its address ADDRESS. KIND is the fault:
 
     nak2          refuses the first two requests (DHCPNAK), then leases the address that ends with .100
-    silent-proxy  is a proxyDHCP server: offers neither an address nor a boot file, and never answers on port 4011
+    silent-proxy  a proxyDHCP server that offers neither an address nor a boot file, and never answers on port 4011
 
-It prints "ready", and then a line for each packet. Sources: RFC 2131, RFC 2132, and the PXE specification 2.1,
-sections 2.2.2 and 2.2.3.
+The server prints "ready", then a line for each packet.
+
+Sources: RFC 2131; RFC 2132; PXE specification 2.1, sections 2.2.2 and 2.2.3.
 """
 
 import select
@@ -16,7 +17,7 @@ from enum import IntEnum
 
 
 class Message(IntEnum):
-    """DHCP's message types."""
+    """DHCP message types; NOTHING stands for no message."""
 
     NOTHING, DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(9)
 
@@ -37,7 +38,7 @@ def message_type(packet: bytes) -> Message:
 
 
 def reply(request: bytes, kind: Message, server: str, client: str, options: dict[int, bytes]) -> bytes:
-    """Return a packet that answers a request; `client` is the address that the client gets."""
+    """Return the reply to a request; `client` is the address for the client."""
     addresses = bytes(4) + socket.inet_aton(client) + socket.inet_aton(server) + bytes(4)
     head = bytes([2]) + request[1:8] + bytes(2) + request[10:12] + addresses + request[28:44] + bytes(192)
     options = {_TYPE: bytes([kind]), _SERVER: socket.inet_aton(server)} | options
@@ -48,12 +49,12 @@ class Nak2:
     """The fault "nak2"."""
 
     def __init__(self, server: str) -> None:
-        """Lease an address of the server's own network, a /24."""
+        """Start with two refusals; the leased address is in the same /24 as the server."""
         self._server = server
         self._naks = 2
 
     def answer(self, request: bytes) -> bytes:
-        """Return the answer, empty for none."""
+        """Return the reply, or nothing."""
         lease = {
             _NETMASK: socket.inet_aton("255.255.255.0"),
             _ROUTER: socket.inet_aton(self._server),
@@ -74,18 +75,18 @@ class SilentProxy:
     """The fault "silent-proxy"."""
 
     def __init__(self, server: str) -> None:
-        """Offer itself."""
+        """Keep the address of the server."""
         self._server = server
 
     def answer(self, request: bytes) -> bytes:
-        """Return the answer, empty for none."""
+        """Return the reply, or nothing."""
         if message_type(request) != Message.DISCOVER:
             return b""
         return reply(request, Message.OFFER, self._server, "0.0.0.0", {_CLASS: b"PXEClient"})  # noqa: S104
 
 
 def udp(tap: str, address: str, port: int) -> socket.socket:
-    """Return a socket on an interface, on a port that other servers there may use, too."""
+    """Return a UDP socket on an interface; other servers on the host may use the same port."""
     opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -99,16 +100,16 @@ def main() -> None:
     tap, address, kind = sys.argv[1:]
     kinds: dict[str, type[Nak2] | type[SilentProxy]] = {"nak2": Nak2, "silent-proxy": SilentProxy}
     server = kinds[kind](address)
-    broadcasts, own, boot_server = udp(tap, "", 67), udp(tap, address, 67), udp(tap, address, 4011)
+    receiver, sender, boot_server = udp(tap, "", 67), udp(tap, address, 67), udp(tap, address, 4011)
     print("ready", flush=True)
     while True:
-        for heard in select.select([broadcasts, boot_server], [], [])[0]:
-            request = heard.recv(2048)
-            answer = b"" if heard is boot_server else server.answer(request)
+        for readable in select.select([receiver, boot_server], [], [])[0]:
+            request = readable.recv(2048)
+            answer = b"" if readable is boot_server else server.answer(request)
             if answer:
-                own.sendto(answer, ("255.255.255.255", 68))
+                sender.sendto(answer, ("255.255.255.255", 68))
             received, sent = message_type(request).name, message_type(answer).name
-            print(f"port {heard.getsockname()[1]}: {received}, answer: {sent}", flush=True)
+            print(f"port {readable.getsockname()[1]}: {received}, answer: {sent}", flush=True)
 
 
 if __name__ == "__main__":

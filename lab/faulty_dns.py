@@ -1,7 +1,9 @@
 """A DNS server that refuses every question: python faulty_dns.py ADDRESS RCODE.
 
-It answers on UDP port 53 of ADDRESS. RCODE is the number in its answers: 2 for SERVFAIL, 3 for NXDOMAIN, 5 for REFUSED;
-with "silent" it never answers. It prints "ready", and then a line for each question. Source: RFC 1035, section 4.1.
+The server answers on UDP port 53 of ADDRESS. RCODE is the response code: 2 for SERVFAIL, 3 for NXDOMAIN, 5 for REFUSED.
+If it is "silent", the server never answers. The server prints "ready", then the name in each question.
+
+Source: RFC 1035, section 4.1.
 """
 
 import socket
@@ -9,7 +11,7 @@ import sys
 
 
 def name_of(query: bytes) -> str:
-    """Return the name that a query asks for."""
+    """Return the name in the question of a query."""
     labels, rest = [], query[12:]
     while rest[0]:
         labels.append(rest[1 : 1 + rest[0]].decode())
@@ -18,8 +20,8 @@ def name_of(query: bytes) -> str:
 
 
 def refusal(query: bytes, rcode: int) -> bytes:
-    """Return the answer to a query: its question, and no record."""
-    end = query.index(0, 12) + 5  # the name, which no label's length or letter ends early, its type and class
+    """Return a response with the question and without records."""
+    end = query.index(0, 12) + 5  # a zero byte ends the name, because labels contain none; then type and class
     return query[:2] + bytes([0x81, 0x80 | rcode]) + query[4:6] + bytes(6) + query[12:end]
 
 

@@ -1,8 +1,17 @@
-"""An HTTP server that does one thing wrong: python faulty_server.py PORT FILE KIND [NUMBER].
+"""An HTTP server with one fault: python faulty_http.py PORT FILE KIND [NUMBER].
 
-KIND: slow (answers after NUMBER seconds), mute (accepts, never answers), stalls (in mid-body), dies (in
-mid-body), status (500), busy (answers the first NUMBER requests with 503 and "Retry-After: 1"), empty, html. It prints
-"ready", then a line for each request.
+The server answers each request with the content of FILE. KIND is the fault:
+
+    slow    answers after NUMBER seconds
+    mute    accepts connections, but never answers
+    stalls  sends half of the body, then nothing
+    dies    sends half of the body, then closes the connection
+    status  answers with status 500
+    busy    answers the first NUMBER requests with status 503 and "Retry-After: 1"
+    empty   answers with an empty body
+    html    no fault of the server: FILE is a web page
+
+The server prints "ready", then a line for each request.
 """
 
 import socket
@@ -12,7 +21,7 @@ from pathlib import Path
 
 
 def answer(connection: socket.socket, content: bytes, kind: str, number: float, answered: int) -> None:
-    """Read a request and treat it as `kind` says; `answered` is how many came before it."""
+    """Read a request and answer it with the fault `kind`; `answered` is the number of earlier requests."""
     request = b""
     while b"\r\n\r\n" not in request:
         part = connection.recv(4096)
@@ -38,7 +47,7 @@ def answer(connection: socket.socket, content: bytes, kind: str, number: float, 
 
 
 def main() -> None:
-    """Serve one connection after another."""
+    """Serve until killed, one connection at a time."""
     port, file, kind, *number = sys.argv[1:]
     answered = 0
     with socket.create_server(("", int(port))) as listening:

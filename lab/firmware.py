@@ -1,4 +1,4 @@
-"""What machines are before they have a boot medium: QEMU with a firmware, by processor and by Secure Boot."""
+"""The kinds of machines: QEMU with BIOS or UEFI, by architecture and Secure Boot, without a boot medium."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +8,11 @@ from lab import debian
 
 @dataclass(frozen=True)
 class Firmware:
-    """What a machine is before it has a boot medium.
+    """A kind of machine.
 
-    `pflash` holds UEFI code and an empty variable store. `seconds` is the timeout from power on to the script of the
-    server, at least three times what it takes on two busy cores. `secure_boot`: the machine enforces it.
+    `command` is the QEMU command line. `pflash` are the UEFI code and an empty variable store. `seconds` is the timeout
+    from power-on to the script of the server, at least three times what that takes on two busy cores. `secure_boot` is
+    true if the machine enforces Secure Boot.
     """
 
     name: str
@@ -25,16 +26,16 @@ _OVMF = Path("/usr/share/OVMF")
 _AAVMF = Path("/usr/share/AAVMF")
 
 
-# Where iPXE finds no source of random numbers it measures a timer's jitter for 4 s before its banner. Real
-# PCs have RDRAND since 2013, which QEMU's default CPU lacks; other machines get virtio's source.
+# Without a source of random numbers iPXE measures the jitter of a timer for 4 s before it shows its banner. Real PCs
+# have had RDRAND since 2013, but the default CPU of QEMU lacks it ("max" has it). Other machines get a virtio device.
 _RANDOM = ("-device", "virtio-rng-pci")
 
 
-def _x86(*words: str, cpu: str = "max") -> tuple[str, ...]:
-    return ("qemu-system-x86_64", "-cpu", cpu, "-m", "512", *words)
+def _x86(*arguments: str, cpu: str = "max") -> tuple[str, ...]:
+    return ("qemu-system-x86_64", "-cpu", cpu, "-m", "512", *arguments)
 
 
-# graphics=off: SeaBIOS then copies the text screen to the serial port.
+# graphics=off makes SeaBIOS copy the text screen to the serial port.
 BIOS = Firmware("bios", _x86("-machine", "q35,graphics=off"))
 BIOS_PC = Firmware("bios-pc", _x86("-machine", "pc,graphics=off"))
 _OVMF_FILES = (_OVMF / "OVMF_CODE_4M.fd", _OVMF / "OVMF_VARS_4M.fd")
@@ -47,8 +48,8 @@ ARM64 = Firmware(
     (_AAVMF / "AAVMF_CODE.fd", _AAVMF / "AAVMF_VARS.fd"),
     300,
 )
-# With Secure Boot on, and Microsoft's keys enrolled as on a bought machine. smm: only the firmware may
-# write the variables, or it would not be secure.
+# Secure Boot is on, with the Microsoft keys enrolled as on a new machine. smm: only the firmware can write the
+# variables, otherwise they would not be protected.
 UEFI_SECURE = Firmware(
     "uefi-x86_64-secure",
     _x86(
@@ -65,7 +66,7 @@ ARM64_SECURE = Firmware(
 
 
 def riscv64(root: Path) -> Firmware:
-    """Return the RISC-V machine from its packages, unpacked below `root`."""
+    """Return the RISC-V machine; `root` is the directory of the unpacked packages."""
     opensbi = root / "usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"
     machine = ("-machine", "virt", "-m", "512", "-bios", str(opensbi), *_RANDOM)
     uefi = root / "usr/share/qemu-efi-riscv64"
@@ -74,7 +75,7 @@ def riscv64(root: Path) -> Firmware:
 
 
 def loongarch64(root: Path) -> Firmware:
-    """Return the LoongArch machine from its packages, unpacked below `root`."""
+    """Return the LoongArch machine; `root` is the directory of the unpacked packages."""
     machine = ("-machine", "virt", "-cpu", "la464", "-m", "1G", *_RANDOM)
     uefi = root / "usr/share/qemu-efi-loongarch64"
     files = (uefi / "QEMU_EFI.fd", uefi / "QEMU_VARS.fd")

@@ -1,8 +1,7 @@
-"""LANs of a test's own: a network namespace with a tap for each network card, and real servers.
+"""Isolated LANs for tests: a network namespace with a tap for each network card, and real servers.
 
-Segment N is the LAN that the machine's card N is plugged into. Its host side is 10.0.N.1 (and
-fd00:0:0:N::1), where dnsmasq is DHCP, DNS and TFTP at once. Nothing leaves the namespace. Root makes
-it directly; others get the same inside a user namespace.
+Card N of the machine is on segment N. The host side of a segment is 10.0.N.1 (and fd00:0:0:N::1), where dnsmasq serves
+DHCP, DNS and TFTP. No packet leaves the namespace. For users other than root it is inside a user namespace.
 """
 
 import hashlib
@@ -32,24 +31,24 @@ from lab.media import AHCI_CD, Medium
 from lab.namespaces import unshare
 
 IQN = "iqn.2004-01.example.boots-from:disk"
-NAME = "bty-server"  # what every segment's DNS resolves, to its own host side
+NAME = "bty-server"  # the DNS of every segment resolves this name to the host side of the segment
 
 
 class Server:
-    """A server that runs until it is stopped; what it prints goes to a file."""
+    """A running server, whose output goes to a file."""
 
     def __init__(self, command: list[str], log: Path) -> None:
-        """Start it."""
+        """Start the server."""
         self.log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
 
     def wait_for(self, pattern: str, seconds: float = 60) -> "Server":
-        """Wait until it has printed a line that matches; raise AssertionError, with its log, if it doesn't."""
+        """Wait until the output matches a pattern; raise AssertionError, with the output, after so many seconds."""
         return self.wait_until(lambda: bool(re.search(pattern, self.output())), seconds)
 
     def wait_until(self, started: Callable[[], bool], seconds: float = 60) -> "Server":
-        """Wait until it has started, as a function tells; raise AssertionError, with its log, if it doesn't or ends."""
+        """Wait until `started` returns true; raise AssertionError, with the output, on timeout or if it ends."""
         end = time.monotonic() + seconds
         while not started():
             assert self._process.poll() is None, f"{self.log.stem} ended: {self.output()}"
@@ -58,11 +57,11 @@ class Server:
         return self
 
     def output(self) -> str:
-        """Return what it has printed so far."""
+        """Return the output so far."""
         return self.log.read_text(errors="replace")
 
     def stop(self) -> None:
-        """End it, gently at first."""
+        """Terminate the server; kill it if it still runs after 3 s."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -73,63 +72,69 @@ class Server:
 
 
 class Lan:
-    """The namespace; a context manager that ends everything in it."""
+    """A network namespace; a context manager that ends everything in it."""
 
     def __init__(self, work: Path, servers: Path) -> None:
-        """Make an empty one, with its files below `work` and its servers' programs below `servers`."""
+        """Create an empty namespace.
+
+        Args:
+            work: a directory for configuration, logs and served files.
+            servers: the directory of the unpacked server programs.
+        """
         self.work = work
-        self.www = work / "www"  # what nginx serves
+        self.www = work / "www"  # the document root of nginx
         self.www.mkdir()
         self._programs = servers
-        self.cards: list[str] = []  # QEMU's arguments for the machine's network cards
-        self.links: list[Link] = []  # those that are not up at once and for ever
+        self.cards: list[str] = []  # QEMU arguments for the network cards of the machine
+        self.links: list[Link] = []  # links that behave like real ones
         self._servers: list[Server] = []
-        # Its own /run and /etc: servers' sockets and locks have fixed places, and a bare host lacks what they want.
+        # A separate /run and /etc, because the servers have fixed paths for sockets and locks, and need files in /etc
+        # that a minimal host lacks.
         script = "ip link set lo up && mount -t tmpfs none /run && mount --bind $0 /etc && echo ready"
         holder = [*unshare("net", "mount"), "sh", "-c", f"{script} && exec sleep infinity", str(self._etc())]
         self._holder = subprocess.Popen(holder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert self._holder.stdout is not None
         if self._holder.stdout.readline() != b"ready\n":
-            raise AssertionError(f"no namespace for a LAN: {self._holder.communicate()[1].decode()}")
+            raise AssertionError(f"can't create a namespace for a LAN: {self._holder.communicate()[1].decode()}")
         user = [] if os.geteuid() == 0 else ["--preserve-credentials", "--user"]
         self.enter = ["nsenter", f"--target={self._holder.pid}", *user, "--net", "--mount"]
 
     def _etc(self) -> Path:
-        """Make what stands in /etc; return where."""
+        """Make the directory for /etc, and return it."""
         etc = self.work / "etc"
         etc.mkdir()
         for name in ("services", "protocols", "netconfig"):
             shutil.copy(self._programs / "etc" / name, etc)
-        (etc / "passwd").write_text("root:x:0:0::/root:/bin/sh\n_rpc:x:0:0::/:/bin/sh\n")  # the latter is rpcbind's
+        (etc / "passwd").write_text("root:x:0:0::/root:/bin/sh\n_rpc:x:0:0::/:/bin/sh\n")  # rpcbind needs _rpc
         (etc / "group").write_text("root:x:0:\n")
         (etc / "mtab").symlink_to("/proc/self/mounts")
         return etc
 
     def machine(self, firmware: Firmware, url: str, name: str, *more: str, medium: Medium = AHCI_CD) -> Machine:
-        """Power on a machine on this LAN, with the image for a URL in its CD drive.
+        """Power on a machine on this LAN, with the image for a URL.
 
         Args:
-            firmware: what it is.
-            url: what the image boots from.
-            name: names the console's log file.
-            more: more of QEMU's arguments.
-            medium: how it sees the image.
+            firmware: the kind of machine.
+            url: the URL that the image boots from.
+            name: the name of the console log.
+            more: additional QEMU arguments.
+            medium: the medium with the image.
         """
         return self.machine_with(firmware, boots_from.bake(url), medium, name, *more)
 
     def machine_with(self, firmware: Firmware, image: bytes, medium: Medium, name: str, *more: str) -> Machine:
-        """Power on a machine on this LAN, with an image on a medium; the other arguments are those of `machine`."""
+        """Power on a machine on this LAN with a given image; the other arguments are those of `machine`."""
         file = self.work / "boots-from.iso"
         file.write_bytes(image)
         media = [*medium.arguments(file), *more]
         return Machine(firmware, media, self.work, name, self.cards, enter=self.enter, links=self.links)
 
     def run(self, *command: str) -> str:
-        """Run a command inside and return what it prints."""
+        """Run a command in the namespace; return its standard output."""
         return subprocess.run([*self.enter, *command], check=True, capture_output=True, text=True).stdout
 
     def start(self, *command: str | Path, name: str) -> Server:
-        """Start a server inside, which ends with the LAN."""
+        """Start a server in the namespace, which is stopped together with the LAN."""
         process = Server([*self.enter, *map(str, command)], self.work / f"{name}.log")
         self._servers.append(process)
         return process
@@ -148,20 +153,20 @@ class Lan:
         spanning_tree: bool = False,
         options: tuple[str, ...] = (),
     ) -> int:
-        """Add a LAN segment and the card that is plugged into it; return its number.
+        """Add a segment and a network card of the machine on it; return their number.
 
         Args:
-            dhcp: whether anything answers DHCP.
-            answers_after: seconds until DHCP answers.
+            dhcp: whether a DHCP server answers.
+            answers_after: seconds until the DHCP server answers.
             dns: whether DHCP names a DNS server.
-            router: "self", the address of one, or None for no router.
-            ipv4: whether there is IPv4 at all.
+            router: "self" for the host side, the address of a router, or None for no router.
+            ipv4: whether there is IPv4.
             ipv6: "", "slaac" or "dhcpv6".
-            card: QEMU's model of the network card; an e1000e where there is something about its link.
-            link_after: seconds from the opening of the card until its link is up; it drops when the card is closed.
-                NEVER: the card is unplugged. None: QEMU's link, up at once and for ever.
-            spanning_tree: whether the switch holds the port for 30 s after its link comes up, each time.
-            options: more of dnsmasq's.
+            card: the QEMU model of the network card; always an e1000e with `link_after` or `spanning_tree`.
+            link_after: seconds from opening the card until its link is up; the link drops when the card is closed.
+                NEVER: the card is unplugged. None: the link of QEMU, always up.
+            spanning_tree: whether the switch blocks the port for 30 s each time its link comes up.
+            options: additional options of dnsmasq.
         """
         number = len(self.cards) // 4
         tap, host = f"tap{number}", f"10.0.{number}.1"
@@ -173,7 +178,7 @@ class Lan:
             self.run("ip", "link", "add", port, "type", "bridge", "stp_state", "1", "forward_delay", "1500")
             self.run("ip", "link", "set", tap, "master", port)
             link_after = link_after or 0
-            # Else the bridge would not see the link drop.
+            # Otherwise the bridge would not notice that the link drops.
             changed = lambda up: self.run("ip", "link", "set", tap, "up" if up else "down")  # noqa: E731
         if link_after is not None:
             card = "e1000e"
@@ -190,7 +195,7 @@ class Lan:
         return number
 
     def dhcp(self, number: int, port: str = "") -> None:
-        """Start DHCP, DNS and TFTP on a segment that has none yet; `port` is its host side, if that is not its tap."""
+        """Start DHCP, DNS and TFTP on a segment without DHCP; `port` is its host side if that is not its tap."""
         self._dnsmasq(number, port or f"tap{number}")
 
     def _dnsmasq(
@@ -234,11 +239,11 @@ class Lan:
 
     @staticmethod
     def mac(number: int) -> str:
-        """Return the address of card `number`."""
+        """Return the MAC address of card `number`."""
         return f"52:54:00:00:00:{number + 1:02x}"
 
     def http(self, more: str = "") -> None:
-        """Start nginx on port 80 of every segment; `more` is put inside its server block."""
+        """Start nginx on port 80 of every segment; `more` is added to its server block."""
         config = self.work / "nginx.conf"
         config.write_text(f"""\
 daemon off; master_process off; worker_processes 1; user root; pid {self.work}/nginx.pid; error_log stderr notice;
@@ -259,7 +264,7 @@ http {{
         self._start_unpacked("usr/sbin/nginx", *options, name="nginx").wait_for("using the .* event")
 
     def https_directives(self, certificate: trustme.LeafCert) -> str:
-        """Return what makes `http()` listen on port 443 too, with this certificate."""
+        """Return the directives for `http()` to listen also on port 443, with this certificate."""
         file = self.work / "server.pem"
         certificate.private_key_and_cert_chain_pem.write_to_path(file)
         return f"listen 443 ssl; listen [::]:443 ssl; ssl_certificate {file}; ssl_certificate_key {file};"
@@ -268,9 +273,9 @@ http {{
         """Export files over NFS v3, as /export.
 
         Args:
-            folder: where they are: on a disk, for the server knows no tmpfs, and only root may open them as it does:
-                open_by_handle_at(2). None: a copy of those in `www`, which the server keeps in memory: the first
-                2 MiB of each, which is the most; the rest reads as filler.
+            folder: the directory to export, on a disk, because the server does not support tmpfs. Only root can use it,
+                because the server opens files with open_by_handle_at(2). None: copies of the files in `www`, in memory;
+                after 2 MiB, the most that the server keeps, a file reads as filler.
         """
         path, fsal = (folder, "VFS") if folder else ("/export", "MEM")
         config = self.work / "ganesha.conf"
@@ -298,7 +303,7 @@ EXPORT {{
         )
         server.log = log
         server.wait_for("NFS SERVER INITIALIZED")
-        # It starts without its export, too.
+        # ganesha.nfsd also starts if the export failed.
         assert "No export entries" not in log.read_text()
         for file in () if folder else self.www.iterdir():
             self.run(
@@ -308,33 +313,33 @@ EXPORT {{
             )
 
     def iscsi(self, address: str, disk: Path, target: str = IQN) -> None:
-        """Serve a disk image as LUN 1 of the target (LUN 0 is tgt's controller)."""
+        """Serve a disk image as LUN 1 of the target (LUN 0 is the controller of tgt)."""
         options = ("-f", "--iscsi", f"portal={address}:3260")
         server = self._start_unpacked("usr/sbin/tgtd", *options, name="tgtd")
         server.wait_until(lambda: self._tgtadm("--mode=sys", "--op=show").returncode == 0)
-        for words in (
+        for arguments in (
             ("--mode=target", "--op=new", "--tid=1", f"--targetname={target}"),
             ("--mode=logicalunit", "--op=new", "--tid=1", "--lun=1", f"--backing-store={disk}"),
             ("--mode=target", "--op=bind", "--tid=1", "--initiator-address=ALL"),
         ):
-            assert not (result := self._tgtadm(*words)).returncode, result.stderr
+            assert not (result := self._tgtadm(*arguments)).returncode, result.stderr
 
-    def _tgtadm(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [*self.enter, *debian.program(self._programs, "usr/sbin/tgtadm"), "--lld=iscsi", *words]
+    def _tgtadm(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [*self.enter, *debian.program(self._programs, "usr/sbin/tgtadm"), "--lld=iscsi", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def _start_unpacked(self, program: str, *arguments: str | Path, name: str) -> Server:
         return self.start(*debian.program(self._programs, program), *arguments, name=name)
 
     def faulty(self, content: str, kind: str) -> Server:
-        """Start a server on port 8080 that does one thing wrong: see faulty_server.py."""
+        """Start an HTTP server with a fault on port 8080; `kind` is KIND [NUMBER] of lab/faulty_http.py."""
         file = self.work / "faulty.txt"
         file.write_text(content)
-        script = Path(__file__).with_name("faulty_server.py")
+        script = Path(__file__).with_name("faulty_http.py")
         return self.start(sys.executable, script, "8080", file, *kind.split(), name="faulty").wait_for("ready")
 
     def requests(self) -> list[list[str]]:
-        """Return nginx's requests so far: URI, user agent, status, client."""
+        """Return the requests to nginx so far: URI, user agent, status, address of the client."""
         log = self.work / "access.log"
         lines = [line.rsplit("|", 3) for line in log.read_text().splitlines()] if log.exists() else []
         return [[request.split(" ")[1], *others] for request, *others in lines]
@@ -347,8 +352,8 @@ EXPORT {{
     ) -> None:
         for server in reversed(self._servers):
             server.stop()
-            if error:  # pytest shows it with the test
-                print(f"--- the end of {server.log.stem}'s log\n{server.output()[-2000:]}")
+            if error:  # pytest shows this with the failed test
+                print(f"--- end of the log of {server.log.stem}\n{server.output()[-2000:]}")
         self._holder.kill()
         self._holder.communicate()
 
@@ -358,12 +363,18 @@ _X509_GUID = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072").bytes_le
 
 
 def der(ca: trustme.CA) -> bytes:
-    """Return a CA's certificate, in DER."""
+    """Return the certificate of a CA, in DER."""
     return x509.load_pem_x509_certificate(ca.cert_pem.bytes()).public_bytes(Encoding.DER)
 
 
 def trusting(cas: list[trustme.CA], work: Path, firmware: Firmware = UEFI) -> Firmware:
-    """Return UEFI with CAs enrolled in its TLS store, as a set-up menu or BMC would do it."""
+    """Return a kind of machine with CAs enrolled in its TLS store, as from the firmware setup or by a BMC.
+
+    Args:
+        cas: the CAs.
+        work: the directory for the file with the certificates.
+        firmware: the kind of machine, with UEFI.
+    """
     content = b""
     for certificate in map(der, cas):
         sizes = (28 + 16 + len(certificate), 0, 16 + len(certificate))
@@ -374,26 +385,26 @@ def trusting(cas: list[trustme.CA], work: Path, firmware: Firmware = UEFI) -> Fi
     return replace(firmware, command=(*firmware.command, *options))
 
 
-# SHA-256 of the certificate of iPXE's own root CA, the only one that it trusts without a store in the firmware: in
-# iPXE's src/crypto/rootcert.c.
+# SHA-256 of the certificate of the iPXE root CA, the only CA that iPXE trusts without a store in the firmware. Source:
+# iPXE, src/crypto/rootcert.c.
 _IPXE_ROOT_CA = bytes.fromhex("9faf717b7f8ca2f93c256c79f8ac5591895d66d1ff3bee6397a70d29c65eed1a")
 
 
 def memory_in(file: Path) -> list[str]:
-    """Return QEMU's arguments for a machine whose memory is a file."""
+    """Return QEMU arguments for a machine with its memory in a file."""
     ram = f"memory-backend-file,id=ram,size=512M,share=on,mem-path={file}"
     return ["-object", ram, "-machine", "memory-backend=ram"]
 
 
 def trust_in_memory(running: Machine, ca: trustme.CA, file: Path) -> None:
-    """Make the iPXE of a machine trust a CA as it trusts a public one, in place of its own root CA.
+    """Replace the root CA of a running iPXE, so that it trusts `ca` like a public CA.
 
-    The machine stands still meanwhile: on a busy host it may otherwise have checked the certificate already.
+    The machine is paused meanwhile: on a busy host it could check the certificate before the CA is replaced.
 
     Args:
         running: the machine, which shows the banner of iPXE.
-        ca: the CA.
-        file: its memory.
+        ca: the new root CA.
+        file: the memory of the machine (see memory_in).
     """
     running.monitor("stop")
     with file.open("r+b") as memory, mmap.mmap(memory.fileno(), 0) as content:
@@ -406,6 +417,6 @@ def trust_in_memory(running: Machine, ca: trustme.CA, file: Path) -> None:
 
 
 def with_root(leaf: trustme.LeafCert, ca: trustme.CA) -> trustme.LeafCert:
-    """Return a certificate whose chain ends with the CA's own, which such an iPXE wants to see."""
+    """Return a certificate whose chain includes the CA certificate, which such an iPXE requires."""
     chain = [pem.bytes() for pem in (*leaf.cert_chain_pems, ca.cert_pem)]
     return trustme.LeafCert(leaf.private_key_pem.bytes(), chain[0], chain[1:])

@@ -1,8 +1,8 @@
-"""Network links that behave as real ones do, for QEMU's, which are up at once and stay up.
+"""Gives e1000e cards links that behave like real ones. In QEMU a link is up at once and stays up.
 
-A real link is up some seconds after the driver has opened the card, and drops when the driver closes it. Here that is
-true of e1000e cards: the receiver is enabled while the card is open (RCTL.EN, bit 1 of the register at 0x100 of BAR 0:
-Intel 82574 datasheet, 10.2.5), which QEMU's monitor can read, and its set_link does the rest.
+A real link comes up some seconds after the driver has opened the card, and drops when the driver closes it. While an
+e1000e card is open, its receiver is enabled (RCTL.EN, bit 1 of the register at 0x100 of BAR 0: Intel 82574 datasheet,
+10.2.5). A thread reads that register through the QEMU monitor, and switches the link with the command set_link.
 """
 
 import re
@@ -15,22 +15,22 @@ from pathlib import Path
 
 from lab.qmp import Monitor, MonitorClosedError
 
-RESETS = "e1000e_core_ctrl_sw_reset"  # QEMU's trace event: the driver resets a card when it closes it
-NEVER = float("inf")  # the seconds that an unplugged card's link takes
+RESETS = "e1000e_core_ctrl_sw_reset"  # QEMU trace event of a reset, which the driver does when it closes a card
+NEVER = float("inf")  # `seconds` of the link of an unplugged card
 
-_RESETS_OF_CLOSING = 2  # by iPXE's driver
-_INTERVAL = 0.01  # seconds; a closing takes iPXE 100 ms
-_MOVES = 0.5  # seconds between two looks at where the firmware has put the cards
+_RESETS_OF_CLOSING = 2  # resets by the iPXE driver each time it closes a card
+_INTERVAL = 0.01  # seconds between two reads; iPXE takes 100 ms to close a card
+_MOVES = 0.5  # seconds between two queries for the addresses of the cards, which the firmware may change
 _RCTL, _RCTL_EN = 0x100, 2
-_NOT_THERE = 0xFFFFFFFF  # what a read from where no device is returns
+_NO_DEVICE = 0xFFFFFFFF  # value of a read from an address without a device
 
 
 @dataclass(frozen=True)
 class Link:
-    """A card's link.
+    """The link of a card.
 
-    `card` is QEMU's name of an e1000e card; `seconds` is how long the link takes to come up once the card is open;
-    `changed` is called when it has come up (True) or dropped (False).
+    `card` is the QEMU id of an e1000e card; `seconds` is the time from opening the card until its link is up; `changed`
+    is called when the link has come up (True) or dropped (False).
     """
 
     card: str
@@ -40,7 +40,7 @@ class Link:
 
 @dataclass
 class _State:
-    """A link as it is now: whether it is up, and time.monotonic() of the card's opening, None while it is closed."""
+    """The state of a link: whether it is up, and when the card was opened (time.monotonic(), None if it is closed)."""
 
     link: Link
     up: bool = False
@@ -48,18 +48,18 @@ class _State:
 
 
 class Links:
-    """The links of a machine, followed by a thread until the machine ends or `stop` is called.
+    """The links of a machine, switched by a thread until the machine ends or `stop` is called.
 
-    `opened` has the seconds for which each card was open, each time it was closed again.
+    `opened` lists for each card the seconds that it was open, each time it was closed.
     """
 
     def __init__(self, links: list[Link], monitor: Monitor, resets: Path) -> None:
-        """Begin, with all links down.
+        """Start the thread. All links are down.
 
         Args:
-            links: what to follow.
-            monitor: a connection that nobody else uses.
-            resets: QEMU's log of the trace event RESETS.
+            links: the links to switch.
+            monitor: a connection to the QEMU monitor that is used only here.
+            resets: the QEMU log of the trace event RESETS.
         """
         self.opened: dict[str, list[float]] = {link.card: [] for link in links}
         self._states = [_State(link) for link in links]
@@ -69,35 +69,36 @@ class Links:
         self._thread.start()
 
     def stop(self) -> None:
-        """Follow them no longer."""
+        """End the thread."""
         self._ended.set()
         self._thread.join()
         self._monitor.close()
 
     def _follow(self) -> None:
-        explained = 0  # resets
+        explained = 0  # resets that are explained by closings that were seen
         registers: dict[str, int] = {}
-        looked = 0.0
+        queried = 0.0
         with suppress(MonitorClosedError):  # the machine has ended
             while not self._ended.wait(_INTERVAL):
                 were_open = [state for state in self._states if state.since is not None]
-                # Before the registers: the closing that explains a reset is seen there then.
+                # Count the resets before reading the registers, which then show the closing that explains a reset.
                 resets = self._resets.read_text().count(RESETS)
-                if time.monotonic() - looked > _MOVES:
-                    registers, looked = self._registers(), time.monotonic()
+                if time.monotonic() - queried > _MOVES:
+                    registers, queried = self._registers(), time.monotonic()
                 for state in self._states:
                     self._step(state, state.link.card in registers and self._is_open(registers[state.link.card]))
-                stayed = [state for state in were_open if state.since is not None]
-                explained += _RESETS_OF_CLOSING * (len(were_open) - len(stayed))
+                still_open = [state for state in were_open if state.since is not None]
+                explained += _RESETS_OF_CLOSING * (len(were_open) - len(still_open))
                 if resets > explained:
-                    # A card was closed and opened again between two looks. Which one does not show: all that seem to
-                    # have stayed open lose their links. Drivers reset cards before they open the first one, too.
-                    for state in stayed:
+                    # A card was closed and opened again between two reads. It is not known which one, so the links of
+                    # all cards drop that seem to have stayed open. Drivers also reset cards before they open the first
+                    # one.
+                    for state in still_open:
                         self._step(state, is_open=False)
                     explained = resets
 
     def _registers(self) -> dict[str, int]:
-        """Return where the firmware has put each card's registers; those that have no place are left out."""
+        """Return the addresses of the registers, by card; cards to which the firmware assigned none are left out."""
         return {
             device["qdev_id"]: region["address"]
             for bus in self._monitor.run("query-pci")
@@ -108,8 +109,9 @@ class Links:
 
     def _is_open(self, registers: int) -> bool:
         reply = self._monitor.run("human-monitor-command", **{"command-line": f"xp /1xw {registers + _RCTL:#x}"})
-        shown = re.search(r": (0x[0-9a-f]{8})\s", reply)  # else "Cannot access memory": its memory space is disabled
-        return shown is not None and int(shown[1], 16) != _NOT_THERE and bool(int(shown[1], 16) & _RCTL_EN)
+        # Without a match the reply is "Cannot access memory": memory access is disabled for the card.
+        value = re.search(r": (0x[0-9a-f]{8})\s", reply)
+        return value is not None and int(value[1], 16) != _NO_DEVICE and bool(int(value[1], 16) & _RCTL_EN)
 
     def _step(self, state: _State, is_open: bool) -> None:
         now = time.monotonic()

@@ -1,7 +1,7 @@
-"""Emulated machines: firmware, boot medium, and what stands on the console.
+"""Emulated machines: power on, watch the console, press keys.
 
-A machine is QEMU with software emulation. Its console is the serial port, to which every firmware
-here copies what it shows on the screen.
+A machine is QEMU with software emulation. Its console is the serial port, to which the firmware copies everything that
+it shows on the screen.
 """
 
 import contextlib
@@ -25,11 +25,11 @@ from lab.qmp import Monitor, MonitorClosedError
 from template.paths import BUILD
 
 LOGS = BUILD / "boot-logs"
-WIDTH, HEIGHT = 80, 25  # of the screen that everything has to fit on
+WIDTH, HEIGHT = 80, 25  # columns and lines of the smallest screen
 BANNER = "Open Source Network Boot Firmware"  # iPXE's
 AGAIN = "Retrying in 30 s; press s for the iPXE shell."  # the last line of each diagnosis
 
-# A machine that says one of these will not boot from the image any more: no need to wait for the time-out.
+# After one of these messages a machine will not boot from the image, so there is no need to wait for the timeout.
 GIVEN_UP = re.compile(
     r"No bootable device|No bootable option or device was found|Failed to load ldlinux\.c32|Could not find kernel image"
     r"|isolinux\.bin missing or corrupt|Image checksum error|Boot failed: not a bootable disk|UEFI Interactive Shell"
@@ -40,55 +40,60 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>A-Z])|[\x00\x
 
 
 def usb_keyboard(controller: str, *, pc: bool = True) -> list[str]:
-    """Return QEMU's arguments for a machine whose only keyboard is on USB, as a BMC's is; a PC has PS/2 otherwise."""
+    """Return QEMU arguments for a machine whose only keyboard is on USB, as on a BMC.
+
+    Args:
+        controller: the QEMU model of the USB controller.
+        pc: whether the machine has a PS/2 controller, which is then removed.
+    """
     no_ps2 = ["-machine", "i8042=off"] if pc else []
     return [*no_ps2, "-device", f"{controller},id=usb", "-device", "usb-kbd,bus=usb.0"]
 
 
 def ipxe() -> list[str]:
-    """Return the user agents of the builds of iPXE in the image: the main one and the newer one."""
+    """Return the user agents of the main iPXE and the ECDSA iPXE, in this order."""
     packages = [line.split() for line in image.packages(image.read_template())]
     return [f"iPXE/{version}" for name, version, *_ in packages if name == "ipxe"]
 
 
-# QEMU's user network: the host is 10.0.2.2. romfile=: without the card's own boot ROM, or QEMU's
-# built-in iPXE would take over when ours fails, and look like success.
+# In the user network of QEMU the host is 10.0.2.2. romfile= removes the boot ROM of the card: it is an iPXE, which
+# would take over if the iPXE in the image failed, and look like success.
 HOST = "10.0.2.2"
 USER_NETWORK = ("-netdev", "user,id=lan0", "-device", "virtio-net-pci,netdev=lan0,romfile=")
 
 
-IDLE = 10  # times as long as its limit a machine may take that the host lets wait
+IDLE = 10  # by the clock of a busy host a machine may take this many times its limit
 
 
 class Moment(float):
-    """Seconds since power on, by the host's clock; in `waited` of them the machine waited for a core of the host."""
+    """Seconds since power-on by the clock of the host; during `waited` of them the machine waited for a CPU core."""
 
     waited: float
 
     def __new__(cls, seconds: float, waited: float) -> "Moment":
-        """Make one of both."""
+        """Combine both numbers of seconds."""
         moment = super().__new__(cls, seconds)
         moment.waited = waited
         return moment
 
     def after(self, earlier: "Moment") -> float:
-        """Return the seconds that the machine has had since then: what a limit for it is compared with.
+        """Return the seconds since an earlier moment, without the time that the machine waited for a core.
 
-        What other processes took from it meanwhile is not counted, so that a limit holds on a busy host, too.
+        Limits are compared with this number, so that they hold also on a busy host.
         """
         return self - earlier - (self.waited - earlier.waited)
 
 
 class StartError(AssertionError):
-    """QEMU did not start: nothing is known of what would have booted."""
+    """QEMU did not start, so that it is unknown whether the machine would boot."""
 
 
 class BootError(AssertionError):
-    """The machine didn't show what was waited for; the message ends with its console."""
+    """The machine did not show the expected text; the message ends with its console."""
 
 
 class Machine:
-    """A running machine; a context manager that ends it."""
+    """A running machine; a context manager that powers it off."""
 
     def __init__(
         self,
@@ -104,23 +109,24 @@ class Machine:
         """Power the machine on.
 
         Args:
-            firmware: what it is.
-            media: QEMU's arguments for its drives.
-            work: a directory that keeps its UEFI variables: another Machine with it is this one, powered on again.
-            name: names the console's log file.
-            network: QEMU's arguments for its network cards.
-            enter: the words that run a command where the network is.
-            links: those that are not up at once and for ever.
+            firmware: the kind of machine.
+            media: QEMU arguments for the drives.
+            work: the directory for the UEFI variables; with the same directory a new Machine is this one, powered on
+                again.
+            name: the name of the console log.
+            network: QEMU arguments for the network cards.
+            enter: the command line that runs a command in the network namespace.
+            links: links that behave like real ones, instead of being always up.
 
         Raises:
-            StartError: QEMU doesn't start.
+            StartError: QEMU does not start.
         """
         self.firmware = firmware
         self.console = ""
-        self.banner = Moment(0, 0)  # iPXE's banner, for who waited for it
-        self.diagnosed = Moment(0, 0)  # the last diagnosis
+        self.banner = Moment(0, 0)  # time of the iPXE banner, set by callers that wait for it
+        self.diagnosed = Moment(0, 0)  # time of the last diagnosis
         self._raw = b""
-        self._sockets = tempfile.TemporaryDirectory(prefix="qmp-")  # a socket's path is at most 107 bytes
+        self._sockets = tempfile.TemporaryDirectory(prefix="qmp-")  # short, because a socket path has at most 107 bytes
         self._events = Path(self._sockets.name, "events")
         self._events.touch()
         self._changed = threading.Condition()
@@ -157,7 +163,7 @@ class Machine:
             raise self._error("did not start", StartError) from None
 
     def monitor(self, command: str, **arguments: object) -> None:
-        """Give QEMU's monitor a command; raise AssertionError if it refuses, BootError if QEMU has ended."""
+        """Run a command of the QEMU monitor; raise AssertionError if QEMU refuses it, BootError if QEMU has ended."""
         assert self._monitor
         try:
             self._monitor.run(command, **arguments)
@@ -165,7 +171,7 @@ class Machine:
             raise self._error(f'ended before "{command}"') from None
 
     def bytes_read(self) -> int:
-        """Return how much the machine has read from the medium with the image."""
+        """Return how many bytes the machine has read from the medium with the image."""
         assert self._monitor
         drives = self._monitor.run("query-blockstats")
         return next(int(drive["stats"]["rd_bytes"]) for drive in drives if drive["device"] == "boot")
@@ -181,19 +187,19 @@ class Machine:
             if unit == 0:
                 drive += f",readonly=on,file={file}"
             else:
-                own = work / file.name
-                if not own.exists():
-                    shutil.copyfile(file, own)
-                drive += f",file={own}"
+                copy = work / file.name
+                if not copy.exists():
+                    shutil.copyfile(file, copy)
+                drive += f",file={copy}"
             arguments += ["-drive", drive]
         return arguments
 
     def _ports(self) -> list[str]:
         return [
             "-accel", "tcg", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
-            # Names its threads: see Machine.now.
+            # Gives the threads names, which Machine.now needs.
             "-name", "debug-threads=on",
-            # A machine that resets itself has failed. -S: it starts when its links are as they should be.
+            # -no-reboot: a machine that resets itself has failed. -S: start only after the links are set.
             "-no-reboot", "-S", "-D", str(self._events), "-d", f"trace:{RESETS}",
             "-qmp", f"unix:{self._sockets.name}/monitor,server=on,wait=off",
             "-qmp", f"unix:{self._sockets.name}/links,server=on,wait=off",
@@ -213,33 +219,33 @@ class Machine:
             self._changed.notify_all()
 
     def now(self) -> Moment:
-        """Return the time."""
+        """Return the current moment."""
         waited = 0
-        with contextlib.suppress(OSError):  # it has ended
+        with contextlib.suppress(OSError):  # QEMU has ended
             for thread in Path(f"/proc/{self._process.pid}/task").iterdir():
                 if (thread / "comm").read_text().startswith("CPU "):
-                    # Nanoseconds that it ran, and that it waited to run: the kernel's documentation of sched-stats.
+                    # Nanoseconds on a core, then waiting for one: Linux, Documentation/scheduler/sched-stats.rst.
                     waited += int((thread / "schedstat").read_text().split()[1])
         return Moment(time.monotonic() - self.started, waited / 1e9)
 
     def wait_for(self, text: str, seconds: float, *, may_fail: bool = False, since: int = 0) -> Moment:
-        """Wait until the console shows `text`; return when that was.
+        """Wait until the console shows `text`; return that moment.
 
         Args:
-            text: what to wait for.
-            seconds: how long, from now, in seconds that the machine has (`Moment.after`), or IDLE times as many by
-                the host's clock.
-            may_fail: whether the machine is meant to give up, so that this is not an error.
-            since: how much of the console to leave out, from its beginning.
+            text: the text to wait for.
+            seconds: the limit from now on, without the time that the machine waits for a core (see Moment.after), or
+                IDLE times as much by the clock of the host.
+            may_fail: whether to go on waiting after a message of GIVEN_UP, because the machine is expected to fail.
+            since: the number of characters to ignore at the beginning of the console.
 
         Raises:
-            BootError: it doesn't in that time, the machine gave up, or it ended.
+            BootError: the limit has passed, the machine gave up, or QEMU ended.
         """
         began = self.now()
         with self._changed:
             while text not in self.console[since:]:
                 if not may_fail and (gave_up := GIVEN_UP.search(self.console)):
-                    raise self._error(f'said "{gave_up[0]}" before "{text}"')
+                    raise self._error(f'showed "{gave_up[0]}" before "{text}"')
                 if self._ended:
                     raise self._error(f'ended before "{text}"')
                 if self._changed.wait(1):
@@ -250,15 +256,15 @@ class Machine:
             return self.now()
 
     def wait_for_end(self, seconds: float) -> None:
-        """Wait until the machine resets itself or switches itself off; raise BootError if it doesn't."""
+        """Wait until the machine resets itself or powers itself off; raise BootError if it still runs."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._ended, IDLE * seconds):
-                raise self._error(f"still ran after {seconds:.0f} s")
+                raise self._error(f"still runs after {seconds:.0f} s")
 
     def is_idle_for(self, seconds: float) -> bool:
-        """Return whether the machine shows nothing new, and does not reset itself, for so long.
+        """Return whether the machine prints nothing and does not reset itself for this time.
 
-        What it is still drawing, in the first two seconds that it has, does not count.
+        Output in the first two seconds does not count, because the machine may still be drawing.
         """
         began = self.now()
         while (now := self.now()).after(began) < 2 and now - began < 2 * IDLE:
@@ -268,65 +274,68 @@ class Machine:
             return not self._changed.wait_for(lambda: self._ended or len(self._raw) != before, seconds)
 
     def wait_for_diagnosis(self, seconds: float, since: int = 0) -> str:
-        """Wait for the diagnosis of a failed try and return the screen, its lines joined as they wrap.
+        """Wait for the diagnosis of a failed try; return the screen, with wrapped lines joined.
 
-        A line of all 80 columns goes on in the next: BIOS breaks words there.
+        A line that fills all 80 columns continues in the next line, because BIOS wraps in the middle of a word.
 
         Raises:
-            BootError: it does not come in that time.
+            BootError: there is no diagnosis within so many seconds.
         """
         self.diagnosed = self.wait_for(AGAIN, seconds, may_fail=True, since=since)
         return "".join(line if len(line) == WIDTH else line + "\n" for line in self.screen())
 
     def open_shell(self, press: Callable[[], None]) -> None:
-        """Press "s" while a diagnosis is shown; raise BootError if iPXE's shell does not open."""
+        """Call `press` while a diagnosis is shown; raise BootError if the iPXE shell does not open."""
         since = len(self.console)
         press()
         self.wait_for("iPXE> ", 10, may_fail=True, since=since)
 
     def screen(self) -> list[str]:
-        """Return what stands on an 80x25 screen now: its lines, without trailing spaces or empty ones at the end."""
+        """Return the lines of the 80x25 screen, without trailing spaces and without empty lines at the end."""
         terminal = pyte.Screen(WIDTH, HEIGHT)
-        pyte.Stream(terminal).feed(self._raw.decode("cp437"))  # which draws MokManager's frames
+        pyte.Stream(terminal).feed(self._raw.decode("cp437"))  # has the box-drawing characters of MokManager
         lines = [line.rstrip() for line in terminal.display]
         while lines and not lines[-1]:
             lines.pop()
         return lines
 
     def press(self, *keys: str, shows: str = "") -> None:
-        """Press and release keys of the machine's keyboard, one after the other, by QEMU's names for them.
+        """Press and release keys of the keyboard, one after the other.
 
         Args:
-            keys: what to press.
-            shows: what the console has to show then, if anything.
+            keys: the QEMU names of the keys.
+            shows: a text to wait for afterwards, or "".
+
+        Raises:
+            BootError: the console does not show the text.
         """
         since = len(self.console)
         for key in keys:
             self.monitor("send-key", keys=[{"type": "qcode", "data": key}])
-            time.sleep(0.25)  # QEMU holds it for 0.1 s
+            time.sleep(0.25)  # QEMU holds the key for 0.1 s
         if shows:
             self.wait_for(shows, 20, may_fail=True, since=since)
 
     def enter_text(self, text: str) -> None:
-        """Type at the serial console."""
+        """Type text on the serial console."""
         assert self._process.stdin is not None
         self._process.stdin.write(text.encode())
         self._process.stdin.flush()
 
     def _error(self, what: str, kind: type[AssertionError] = BootError) -> AssertionError:
         if self._process.poll() is not None:
-            self._reader.join()  # to have its last words
+            self._reader.join()  # wait for the last output
         lines = [line for line in self.console.splitlines() if line.strip()]
         tail = "\n".join(lines[-40:])
         return kind(f"{self.firmware.name} {what}; log: {self._log.name}\n{tail}")
 
     def pin(self, core: int) -> None:
-        """Let it run on one of the host's cores only."""
+        """Restrict the machine to one core of the host."""
         for thread in Path(f"/proc/{self._process.pid}/task").iterdir():
             os.sched_setaffinity(int(thread.name), {core})
 
     def end(self) -> None:
-        """Cut its power."""
+        """Power the machine off."""
         self._process.kill()
         self._process.wait()
         self._reader.join()

@@ -1,7 +1,8 @@
-"""Selenium commands for Firefox over Marionette, its own remote protocol. Debian has no geckodriver, which does this.
+"""Sends Selenium commands to Firefox over Marionette, its remote protocol. Debian has no package of geckodriver.
 
-Not handled: commands that the tests don't send. Source: https://firefox-source-docs.mozilla.org/testing/marionette/
-(a message is its length in bytes, ":" and a JSON array), and the W3C's WebDriver, whose names the commands bear.
+A message is its length in bytes, ":" and a JSON array. Not handled: commands that the tests don't use.
+
+Sources: https://firefox-source-docs.mozilla.org/testing/marionette/; W3C WebDriver, for the names of the commands.
 """
 
 import json
@@ -41,20 +42,20 @@ _COMMANDS = {
 
 
 class Marionette:
-    """A connection to a running Firefox: what Selenium calls a command executor."""
+    """A connection to a running Firefox; a command executor in the terms of Selenium."""
 
     def __init__(self, port: int) -> None:
-        """Connect to a port of 127.0.0.1; raise OSError if nobody answers there."""
+        """Connect to a port of 127.0.0.1; raise OSError if there is no answer."""
         self.client_config = SimpleNamespace(remote_server_addr=f"marionette://127.0.0.1:{port}", timeout=None)
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._stream = self._socket.makefile("rb")
         self._count = 0
-        self._read()  # who it is
+        self._read()  # the greeting
 
     def execute(self, command: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Run one of Selenium's commands; return what Selenium reads as its answer."""
+        """Run a Selenium command; return its result in the form that Selenium expects."""
         if command == Command.QUIT:
-            if not self._stream.closed:  # it may be asked twice
+            if not self._stream.closed:  # Selenium may quit twice
                 self._ask("Marionette:Quit", {"flags": ["eForceQuit"]})
             return {"value": None}
         if command == Command.NEW_SESSION:
@@ -69,7 +70,7 @@ class Marionette:
         return result if isinstance(result, dict) and result.keys() == {"value"} else {"value": result}
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._stream.close()
         self._socket.close()
 

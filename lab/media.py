@@ -1,4 +1,4 @@
-"""What a machine is given the image as: CDs, sticks and disks, by how they are connected."""
+"""The media that the image can be on: CDs, sticks and disks, by their controllers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Medium:
-    """How the machine sees the image: QEMU devices on a drive named "boot"."""
+    """A medium with the image: the QEMU devices for a drive named "boot"."""
 
     name: str
     devices: tuple[str, ...]
     is_cd: bool = False
 
     def arguments(self, image: Path) -> list[str]:
-        """Return QEMU's arguments for this medium; the image file itself is never written."""
+        """Return the QEMU arguments for this medium; QEMU never writes to the image file."""
         drive = f"if=none,id=boot,format=raw,file={image}"
         drive += ",media=cdrom,readonly=on" if self.is_cd else ",snapshot=on"
         arguments = ["-drive", drive]
@@ -26,17 +26,17 @@ _BOOT = "drive=boot,bootindex=0"
 
 
 def _medium(name: str, *devices: str, is_cd: bool = False) -> Medium:
-    """Return a medium that is booted from; the last of its devices is the drive."""
+    """Return a medium to boot from; the last device is the drive."""
     return Medium(name, (*devices[:-1], f"{devices[-1]},{_BOOT}"), is_cd)
 
 
-# What a BMC's virtual CD is to the machine: a USB drive with bulk-only transport.
+# The virtual CD of a BMC is a USB drive with bulk-only transport.
 _USB_BOT = ("usb-bot,id=bot", "scsi-cd,bus=bot.0,scsi-id=0,lun=0")
 _STICK = "usb-storage,removable=on"
 
 _AHCI = "ahci,id=sata"
 
-# Parallel IDE on "pc"; no other machine here has it.
+# Parallel IDE, which only the machine "pc" has.
 IDE_CD = _medium("ide-cd", "ide-cd", is_cd=True)
 AHCI_CD = _medium("ahci-cd", _AHCI, "ide-cd,bus=sata.0", is_cd=True)
 SCSI_CD = _medium("scsi-cd", "virtio-scsi-pci", "scsi-cd", is_cd=True)
@@ -55,4 +55,4 @@ NVME_DISK = _medium("nvme-disk", "nvme,serial=1")
 VIRTIO_DISK = _medium("virtio-disk", "virtio-blk-pci")
 SCSI_DISK = _medium("scsi-disk", "virtio-scsi-pci", "scsi-hd")
 SECTORS_4K_DISK = _medium("4k-disk", "virtio-blk-pci,logical_block_size=4096,physical_block_size=4096")
-SD_CARD = Medium("sd-card", ("sdhci-pci", "sd-card,drive=boot"))  # has no bootindex
+SD_CARD = Medium("sd-card", ("sdhci-pci", "sd-card,drive=boot"))  # sd-card has no property bootindex

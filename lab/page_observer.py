@@ -1,6 +1,6 @@
-"""JavaScript that watches the page while it is used."""
+"""JavaScript that observes the web page while it is used."""
 
-# Collects in `heard` every change that a screen reader would read out, and "invalid" for every field that gets red.
+# Collects in `heard` each text that a screen reader would announce, and "invalid" for each field that becomes invalid.
 HEARD = """
 window.heard = [];
 const listen = (changes) => {
@@ -16,7 +16,7 @@ new MutationObserver(listen).observe(document.body, {
 });
 """
 
-# Collects in `gaps` the milliseconds between two turns of the browser, until an image and its SHA-256 are there.
+# Collects in `gaps` the milliseconds between two turns of the event loop, until an image and its SHA-256 are ready.
 GAPS = """
 window.gaps = [];
 let before = performance.now();

@@ -1,4 +1,4 @@
-"""Programs from PyPI that the tests use without installing them: an environment for each, below the build directory."""
+"""Programs from PyPI for the tests, each in a separate environment below build/, as locked in requirements/."""
 
 import subprocess
 import sys
@@ -9,13 +9,13 @@ from template.paths import CHECKOUT
 
 
 def environment(name: str) -> Path:
-    """Install what a lock names into an environment of its own, once; return where that is.
+    """Install locked packages into a new environment, once; return its directory.
 
     Args:
-        name: the lock, requirements/NAME.txt, which holds all that is to be installed, with hashes.
+        name: the lock file, requirements/NAME.txt, which lists all packages with hashes.
 
     Raises:
-        subprocess.CalledProcessError: it can't be had; pip has said why.
+        subprocess.CalledProcessError: pip failed and has printed the reason.
     """
 
     def make(root: Path) -> None:
@@ -25,21 +25,21 @@ def environment(name: str) -> Path:
     return build_cache.directory(name, lock(name).read_text(), make)
 
 
-def install(name: str, python: str | Path, *words: str) -> None:
-    """Install what a lock names, as it stands.
+def install(name: str, python: str | Path, *options: str) -> None:
+    """Install locked packages.
 
     Args:
-        name: the lock's.
-        python: whose pip does it.
-        words: more options of pip's.
+        name: the lock file, requirements/NAME.txt.
+        python: the Python whose pip installs them.
+        options: additional options of pip.
 
     Raises:
-        subprocess.CalledProcessError: it can't be had; pip has said why.
+        subprocess.CalledProcessError: pip failed and has printed the reason.
     """
-    pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", *words]
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", *options]
     subprocess.run([*pip, "--requirement", lock(name)], check=True)
 
 
 def lock(name: str) -> Path:
-    """Return a lock's file."""
+    """Return the path of a lock file."""
     return CHECKOUT / "requirements" / f"{name}.txt"

@@ -1,4 +1,4 @@
-"""QEMU's monitor, QMP: commands to a running machine, and their replies. See QEMU's interop/qmp-spec."""
+"""The QEMU monitor protocol (QMP): sends commands to a running machine. Source: QEMU, interop/qmp-spec."""
 
 import json
 import socket
@@ -9,21 +9,21 @@ from typing import Any
 
 
 class MonitorClosedError(Exception):
-    """QEMU has ended, or was never there."""
+    """QEMU has ended, or did not start."""
 
 
 class Monitor:
-    """A connection to QEMU's monitor; one thread uses it."""
+    """A connection to the QEMU monitor, for use by one thread."""
 
     def __init__(self, path: Path, ended: Callable[[], bool]) -> None:
-        """Connect, as soon as QEMU listens.
+        """Wait until QEMU listens, and connect.
 
         Args:
-            path: the monitor's socket.
-            ended: whether QEMU has ended, so that waiting for it is no use.
+            path: the socket of the monitor.
+            ended: returns whether QEMU has ended, so that it will never listen.
 
         Raises:
-            MonitorClosedError: it has.
+            MonitorClosedError: QEMU has ended.
         """
         self._socket = socket.socket(socket.AF_UNIX)
         self._replies = self._socket.makefile("r")
@@ -32,7 +32,7 @@ class Monitor:
                 self._socket.connect(str(path))
                 self._replies.readline()
                 break
-            except OSError:  # it does not listen yet, or has ended
+            except OSError:  # QEMU does not listen yet, or has ended
                 if ended():
                     self.close()
                     raise MonitorClosedError from None
@@ -40,10 +40,10 @@ class Monitor:
         self.run("qmp_capabilities")
 
     def run(self, command: str, **arguments: object) -> Any:
-        """Return what a command returns.
+        """Run a command; return its result.
 
         Raises:
-            AssertionError: QEMU refuses it.
+            AssertionError: QEMU refuses the command.
             MonitorClosedError: QEMU has ended.
         """
         reply: dict[str, Any] = {"event": ""}

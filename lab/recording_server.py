@@ -1,4 +1,4 @@
-"""The boot server of the tests: real HTTP, on loopback, which remembers who asked for what."""
+"""The recording server: an HTTP server on loopback that serves files from memory and records all requests."""
 
 import re
 import threading
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came in; `at` is time.monotonic()."""
+    """A request; `at` is time.monotonic() when it arrived."""
 
     path: str
     user_agent: str
@@ -20,7 +20,7 @@ class Request:
 
 @dataclass
 class RecordingServer:
-    """A running server: `files` maps a path to what is served there, `headers` to header fields that go with it."""
+    """A running server: `files` maps a path to its content, `headers` to additional header fields."""
 
     port: int
     files: dict[str, bytes] = field(default_factory=dict)
@@ -33,11 +33,11 @@ def serve() -> Iterator[RecordingServer]:
     """Serve on a free port of 127.0.0.1 until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"  # iPXE reads a disk by many small requests: one connection for them
+        protocol_version = "HTTP/1.1"  # one connection for the many small requests with which iPXE reads a disk
 
         def do_GET(self) -> None:
             state.requests.append(Request(self.path, self.headers.get("User-Agent", ""), time.monotonic()))
-            path = re.sub(r"^http://[^/]*", "", self.path).partition("?")[0]  # from a client that takes it for a proxy
+            path = re.sub(r"^http://[^/]*", "", self.path).partition("?")[0]  # clients may use it as a proxy
             content = state.files.get(path)
             if content is None:
                 self.send_error(404)
@@ -60,7 +60,7 @@ def serve() -> Iterator[RecordingServer]:
         do_HEAD = do_GET  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing: the requests are in the list."""
+            """Print nothing, because the requests are recorded."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         state = RecordingServer(server.server_port)

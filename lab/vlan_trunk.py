@@ -1,9 +1,10 @@
-"""A switch's trunk port: python trunk.py TAG TAP, in the machine's network namespace. It prints "ready".
+"""The trunk port of a switch: python vlan_trunk.py TAG TAP, in the network namespace of the LAN. It prints "ready".
 
-The machine's card is QEMU's -netdev socket: its frames come as datagrams. Those of the VLAN go on, without their tag,
-as what the host's TAP gets, and back. The kernel's own VLANs are not on every host.
+The card of the machine is a QEMU "-netdev socket", which sends each frame as a datagram. Frames with the VLAN tag TAG
+are forwarded without it to the interface TAP of the host; frames from TAP get the tag. The VLAN support of Linux is not
+used, because some kernels lack it.
 
-Sources: IEEE 802.1Q, Linux' Documentation/networking/tuntap.rst.
+Sources: IEEE 802.1Q; Linux, Documentation/networking/tuntap.rst.
 """
 
 import fcntl
@@ -20,7 +21,7 @@ _TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
 
 
 def main() -> None:
-    """Carry frames until the end."""
+    """Forward frames until killed."""
     number, name = sys.argv[1:]
     tag = struct.pack("!HH", 0x8100, int(number))
     tap = os.open("/dev/net/tun", os.O_RDWR)

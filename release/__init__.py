@@ -1,1 +1,1 @@
-"""Makes what a stranger downloads, and the proof of what is inside."""
+"""Makes the release files, and a bill of materials that proves what is inside them."""

@@ -1,4 +1,4 @@
-"""Write ./dist, all that a release consists of: python -m release, which make release runs."""
+"""Write the release files to ./dist: python -m release, which make release runs."""
 
 import shutil
 import sys
@@ -17,7 +17,7 @@ def main() -> int:
     try:
         artifacts.write(DIST)
     except (BuildError, BootsFromError) as error:
-        print(f"release: {error}", file=sys.stderr)
+        print(f"release: error: {error}", file=sys.stderr)
         return 2
     return 0
 

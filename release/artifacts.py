@@ -1,6 +1,6 @@
-"""All that a release consists of: packages, the page, the pre-baked image, the bill of materials and the sums.
+"""Writes the release files: Python packages, zipapp, web page, pre-baked image, bill of materials and checksums.
 
-Two runs in two directories give the same bytes for every file.
+Builds in different directories give the same bytes for every file.
 """
 
 import hashlib
@@ -14,13 +14,13 @@ import boots_from
 from boots_from import image
 from release import bill_of_materials
 from template.build import EPOCH
-from template.build_tools import BuildError, run, say
+from template.build_tools import BuildError, print_step, run
 from template.paths import CHECKOUT
 from template.unpinned import unpinned
 from web import build_page
 
-# The image for people who build nothing: they point this name in their LAN's DNS at their bty appliance. bty-web
-# 0.77.2 answers at another port and path: docs/servers.md has the line that redirects there.
+# The URL of the image for users of a bty appliance, who give the appliance this name in the DNS of their LAN. bty-web
+# listens on another port and path; docs/servers.md has the configuration line that redirects there.
 PREBAKED_URL = "http://bty-server/boot"
 PREBAKED = "boots-from-bty.iso"
 ZIPAPP = "boots-from.pyz"
@@ -29,19 +29,22 @@ SUMS = "SHA256SUMS"
 
 
 def write(dist: Path) -> None:
-    """Write the release's files into an empty directory.
+    """Write the release files into an empty directory.
+
+    Args:
+        dist: the directory.
 
     Raises:
-        BuildError: the firmware is not the pinned one, a tool failed, or a package can't be had.
+        BuildError: the template does not have the pinned packages, a tool failed, or a package can't be downloaded.
         BootsFromError: the template is missing or damaged.
     """
     template = image.read_template()
     if others := unpinned(template):
         raise BuildError(
-            f"the template holds {'; '.join(others)}: what is released is pinned and tested: "
-            "run make update-packages and make test, then release that"
+            f"the template has packages that are not pinned: {'; '.join(others)}: "
+            "run make update-packages and make test, then make release"
         )
-    # The packages' own dates; the umask is for the files that are packed.
+    # Fixed timestamps for the Python packages.
     env = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH), "TZ": "UTC"}
     command = [sys.executable, "-P", "-m", "build", "--no-isolation", "--outdir", str(dist), str(CHECKOUT)]
     run(command, env)
@@ -55,23 +58,23 @@ def write(dist: Path) -> None:
     sums = []
     for file in sorted(dist.iterdir()):
         sums.append(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n")
-        say(f"{file.name:<40} {file.stat().st_size:>12,} bytes")
+        print_step(f"{file.name:<40} {file.stat().st_size:>12,} bytes")
     (dist / SUMS).write_text("".join(sums))
 
 
 def _pack(wheel: Path, zipapp: Path) -> None:
-    """Append what the wheel installs to a file that begins with its interpreter, as one zip file that Python runs.
+    """Append the files that the wheel installs to a file with a "#!" line, as a zip file that Python runs (PEP 441).
 
-    Its start is src/__main__.py, which also older Pythons read: they get one line (zipapp, PEP 441).
+    The entry point is src/__main__.py, which older Python versions can parse, so that they print a one-line error.
     """
     date = time.gmtime(EPOCH)[:6]
-    with zipfile.ZipFile(wheel) as packed, zipfile.ZipFile(zipapp, "a", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(zipapp, "a", zipfile.ZIP_DEFLATED) as target:
         files = {"__main__.py": (CHECKOUT / "src/__main__.py").read_bytes()}
-        files |= {name: packed.read(name) for name in packed.namelist() if name.startswith("boots_from/")}
+        files |= {name: source.read(name) for name in source.namelist() if name.startswith("boots_from/")}
         files |= {name: (CHECKOUT / name).read_bytes() for name in ("LICENSE", "NOTICE")}
         for name, content in sorted(files.items()):
             entry = zipfile.ZipInfo(name, date)
             entry.external_attr = 0o100644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
-            made.writestr(entry, content)
+            target.writestr(entry, content)
     zipapp.chmod(zipapp.stat().st_mode | (zipapp.stat().st_mode & 0o444) >> 2)

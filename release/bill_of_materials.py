@@ -1,8 +1,8 @@
-"""The bill of materials: which firmware is in the image, file by file, in CycloneDX 1.6.
+"""The bill of materials: the packages in the image and their files, in CycloneDX 1.6.
 
-Made from the image's own list and its own bytes; the packages that the list names say which source they are of.
+It is made from the package list and the bytes of the image. The control data of each package names its source package.
 
-Sources: CycloneDX 1.6 (ECMA-424), the package URL types "deb" and "pypi", deb-control(5).
+Sources: CycloneDX 1.6 (ECMA-424); the package URL types "deb" and "pypi"; deb-control(5).
 """
 
 import hashlib
@@ -26,46 +26,47 @@ from template.overrides import Override
 from template.paths import CACHE, PACKAGES
 from template.pins import Pin, find, load_pins
 
-# By Debian's source package: the licence of what is in the image, in SPDX's terms. NOTICE says more.
+# SPDX licence of the files in the image, by Debian source package. NOTICE has the details.
 LICENCES = {
     "ipxe": "GPL-2.0-or-later",
     "syslinux": "GPL-2.0-or-later",
     "shim": "BSD-2-Clause",
 }
 
-# The programs, each once: the boot code, the packages' files and this project's own.
+# The programs in the image: the MBR boot code, files of packages and the mark. Path in the image to source.
 _MBR = "MBR"
 _PROGRAMS = [row for row in contents.ROWS if row.packaged or row.source in contents.MARKS.values()]
 _SOURCES = {_MBR: contents.MBR, **{row.path: row.source for row in _PROGRAMS}}
 
 
 def make(template: bytes) -> str:
-    """Return the bill of the image, as JSON.
+    """Return the bill of materials of an image, as JSON.
 
     Args:
-        template: the image that is described.
+        template: the image.
 
     Raises:
-        BuildError: a package of the image's list can't be had or read, its licence is not known here, or the
-            image holds another program than it, or other files of one's own than packages.toml names.
-        TemplateError: the image holds no list of its firmware.
+        BuildError: a package in the list of the image can't be downloaded or read, or has no known licence; or a
+            program in the image differs from its package; or the image has other overrides than packages.toml.
+        TemplateError: the image has no package list.
     """
     lines = image.packages(template)
     packages = apt.fetch([_pin(line) for line in lines], CACHE)
     listed = [line.split()[3] for line in lines]
     if others := [package.name for package, sha256 in zip(packages, listed, strict=True) if package.sha256 != sha256]:
         raise BuildError(
-            f"the image's own {', '.join(others)} can't be had any more: run make update-packages, and release that"
+            f"the archive no longer has the {', '.join(others)} of the template: "
+            "run make update-packages, then make release"
         )
-    files = overrides.load(PACKAGES)
-    if image.overrides(template) != [one.line for one in files]:
-        raise BuildError(f"the image's own files are not those of {PACKAGES.name}: run make template")
-    replaced = {one.replaces for one in files}
+    custom = overrides.load(PACKAGES)
+    if image.overrides(template) != [override.line for override in custom]:
+        raise BuildError(f"the template has other [[override]] files than {PACKAGES.name}: run make template")
+    replaced = {override.replaces for override in custom}
     programs = _programs(template)
     purl = f"pkg:pypi/boots-from@{boots_from.__version__}"
     components = [
-        *(_component(package, programs, replaced) for package in packages),
-        *(_own_component(one, programs) for one in files),
+        *(_package_component(package, programs, replaced) for package in packages),
+        *(_override_component(override, programs) for override in custom),
         _mark_component(programs),
     ]
     bill: dict[str, Any] = {
@@ -91,22 +92,22 @@ def make(template: bytes) -> str:
             *({"ref": component["bom-ref"]} for component in components),
         ],
     }
-    # A number that is the content's own: the same bill has the same.
+    # Derived from the content, so that equal bills have equal serial numbers.
     bill["serialNumber"] = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(bill)).urn
     return json.dumps(bill, indent=2) + "\n"
 
 
 def _pin(line: str) -> Pin:
-    """Return the pin of what is in the image, which may be newer than the pinned version."""
+    """Return a pin for a line in the package list of the image, which may be newer than packages.toml."""
     name, version, suite, sha256 = line.split()
     pin = find(load_pins(PACKAGES), name, suite)
     if not pin:
-        raise BuildError(f"the image has {name} of {suite}, which {PACKAGES.name} does not pin: run make template")
+        raise BuildError(f"the template has {name} from {suite}, but {PACKAGES.name} has not: run make template")
     return replace(pin, version=version, sha256=sha256)
 
 
 def _programs(template: bytes) -> dict[str, bytes]:
-    """Return what begins in the image where each program is, by the name that it has in _SOURCES."""
+    """Return the bytes of the image from the start of each program on, by its key in _SOURCES."""
     with tempfile.TemporaryDirectory(prefix="boots-from-") as work:
         file = Path(work, "template.iso")
         file.write_bytes(template)
@@ -114,11 +115,11 @@ def _programs(template: bytes) -> dict[str, bytes]:
     return {path: template[starts.get(path, 0) :] for path in _SOURCES}
 
 
-def _component(package: Package, programs: dict[str, bytes], replaced: set[str]) -> dict[str, Any]:
-    """Return a package's entry, with the files of it that are in the image; others stand for those in `replaced`."""
+def _package_component(package: Package, programs: dict[str, bytes], replaced: set[str]) -> dict[str, Any]:
+    """Return the component for a package, with its files that are in the image, except those in `replaced`."""
     source, source_version = source_of(package)
     if source not in LICENCES:
-        raise BuildError(f"no licence is known for the source package {source}: look it up and add it to LICENCES")
+        raise BuildError(f"unknown licence of the source package {source}: look it up and add it to LICENCES")
     name, _, architecture = package.name.partition(":")
     qualifiers = f"arch={architecture or 'all'}&distro={package.suite}"
     purl = f"pkg:deb/debian/{name}@{quote(package.version, safe='~')}?{qualifiers}"
@@ -126,9 +127,9 @@ def _component(package: Package, programs: dict[str, bytes], replaced: set[str])
         root = Path(work)
         apt.unpack(package, root)
         files = [
-            _program(path, (root / packed_as).read_bytes(), programs, f"{package.name} {package.version}'s")
-            for path, packed_as in _SOURCES.items()
-            if (root / packed_as).is_file() and packed_as not in replaced
+            _program(path, (root / name_in_package).read_bytes(), programs, f"{package.name} {package.version}")
+            for path, name_in_package in _SOURCES.items()
+            if (root / name_in_package).is_file() and name_in_package not in replaced
         ]
     return {
         "type": "firmware",
@@ -146,25 +147,26 @@ def _component(package: Package, programs: dict[str, bytes], replaced: set[str])
     }
 
 
-def _own_component(one: Override, programs: dict[str, bytes]) -> dict[str, Any]:
-    """Return the entry of a file of one's own, with the files of the image that it is."""
-    content = one.path.read_bytes()
-    ref = f"own:{one.replaces}"
-    files = [_program(path, content, programs, one.file) for path, source in _SOURCES.items() if source == one.replaces]
+def _override_component(override: Override, programs: dict[str, bytes]) -> dict[str, Any]:
+    """Return the component for a custom file, with the files of the image that it replaces."""
+    content = override.path.read_bytes()
+    ref = f"override:{override.replaces}"
+    paths = [path for path, source in _SOURCES.items() if source == override.replaces]
+    files = [_program(path, content, programs, override.file) for path in paths]
     return {
-        **_file(one.path.name, content),
+        **_file(override.path.name, content),
         "type": "firmware",
         "bom-ref": ref,
-        "licenses": [{"expression": one.licence}],
+        "licenses": [{"expression": override.licence}],
         "components": [{**file, "bom-ref": f"{ref}#{quote(file['name'])}"} for file in files],
     }
 
 
 def _mark_component(programs: dict[str, bytes]) -> dict[str, Any]:
-    """Return the entry of the mark, which is this project's own code, with its file for each machine."""
+    """Return the component for the mark, which is code of this project, with its file for each machine."""
     machines = {source: machine for machine, source in contents.MARKS.items()}
     files = [
-        _program(path, mark.program(machines[source]), programs, "this version's")
+        _program(path, mark.program(machines[source]), programs, "template/mark.py")
         for path, source in _SOURCES.items()
         if source in machines
     ]
@@ -178,20 +180,20 @@ def _mark_component(programs: dict[str, bytes]) -> dict[str, Any]:
     }
 
 
-def _program(path: str, wanted: bytes, programs: dict[str, bytes], whose: str) -> dict[str, Any]:
-    """Return the entry of a file of the image; raise BuildError if it is not the wanted one."""
-    found = programs[path][: len(wanted)]
-    # Into isolinux.bin the table of the El Torito entry is written, which it finds the rest of itself by.
+def _program(path: str, expected: bytes, programs: dict[str, bytes], source: str) -> dict[str, Any]:
+    """Return the component for a file in the image; raise BuildError if it differs from its source."""
+    found = programs[path][: len(expected)]
+    # xorriso writes the boot info table into isolinux.bin.
     table = slice(8, 64) if path == contents.ISOLINUX else slice(0, 0)
-    if found[: table.start] + found[table.stop :] != wanted[: table.start] + wanted[table.stop :]:
-        raise BuildError(f"the image's {path} is not {whose}: build it anew")
+    if found[: table.start] + found[table.stop :] != expected[: table.start] + expected[table.stop :]:
+        raise BuildError(f"{path} in the template differs from the file in {source}: run make template")
     return _file(path, found)
 
 
 def source_of(package: Package) -> tuple[str, str]:
-    """Return the name and the version of the source package to ask Debian for.
+    """Return name and version of the source package in the Debian archive.
 
-    A package that only adds a signature names in Built-Using what it was made from.
+    A package that only adds a signature names in Built-Using the source package of the signed file.
     """
     fields = run(["dpkg-deb", "-f", str(package.deb), "Package", "Version", "Source", "Built-Using"])
     values = dict(line.split(": ", 1) for line in fields.splitlines())

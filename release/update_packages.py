@@ -1,7 +1,7 @@
-"""Pin the newest firmware that the suites have: python -m release.update_packages, which make update-packages runs.
+"""Pin the newest packages in the suites: python -m release.update_packages, which make update-packages runs.
 
-Lays out the template with it, and shows versions, sizes and iPXE's features before and after. An iPXE that takes
-the keyboard's USB controller from the firmware is not pinned.
+Builds the template with them, and shows versions, image size and iPXE features before and after. Refuses an iPXE that
+takes over the USB controller of the keyboard from the firmware.
 """
 
 import re
@@ -25,28 +25,28 @@ from template.pins import load_pins
 
 
 def newest() -> list[Package]:
-    """Fetch the newest version of each pinned package.
+    """Download the newest version of each pinned package.
 
     Raises:
-        BuildError: one can't be had, or is older than the pinned one.
+        BuildError: a package can't be downloaded, or is older than the pinned one.
     """
     pins = load_pins(PACKAGES)
     packages = apt.fetch([replace(pin, version="", sha256="") for pin in pins], CACHE)
     for pin, package in zip(pins, packages, strict=True):
         if apt.is_older(package.version, pin.version):
             raise BuildError(
-                f"the newest {package.name} that {pin.suite} has here, {package.version}, is older than the pinned "
-                f"{pin.version}: the mirror is out of date: use another one"
+                f"the mirror is out of date: its newest {package.name} in {pin.suite} is {package.version}, older than "
+                f"the pinned {pin.version}: name another mirror with DEBIAN_MIRROR=http://MIRROR/debian"
             )
     return packages
 
 
 def pin(text: str, packages: list[Package]) -> str:
-    """Return packages.toml's text with these versions and hashes; comments and order stay.
+    """Return the text of packages.toml with other versions and hashes; comments and order stay unchanged.
 
     Args:
-        text: the file as it is, one table for each package, in their order.
-        packages: what is to be pinned.
+        text: the text, which has a [[package]] table for each package, in the order of `packages`.
+        packages: the packages to pin.
     """
     head, *tables = text.split("[[package]]")
     for number, package in enumerate(packages):
@@ -56,18 +56,18 @@ def pin(text: str, packages: list[Package]) -> str:
 
 
 def features(firmware: Firmware) -> str:
-    """Boot the template; return the line in which iPXE names its features."""
+    """Boot the template; return the feature list of iPXE."""
     with tempfile.TemporaryDirectory(prefix="boots-from-") as name:
         work = Path(name)
         iso = work / "boots-from.iso"
         iso.write_bytes(boots_from.bake("http://bootserver/boot"))
-        with Machine(firmware, AHCI_CD.arguments(iso), work, f"bump-{firmware.name}") as running:
+        with Machine(firmware, AHCI_CD.arguments(iso), work, f"update-packages-{firmware.name}") as running:
             running.wait_for("boots-from: booting from", firmware.seconds)
             return features_on(running.console)
 
 
 def features_on(console: str) -> str:
-    """Return the line in which iPXE names its features; it may be wider than the screen, which breaks it anywhere."""
+    """Return the feature list that iPXE printed; the console may break a long line anywhere."""
     (lines,) = re.findall(r"Features: (.*?)\n\n", console.replace("\r", ""), re.DOTALL)
     return str(lines).replace("\n", "").strip()
 
@@ -75,13 +75,13 @@ def features_on(console: str) -> str:
 _STOPS = "usb_xhci_stop"  # QEMU's trace event: a driver stops the running controller
 
 
-def leaves_usb_to_the_firmware(template: bytes) -> bool:
-    """Return whether the iPXE of a template leaves the USB 3 controller, and so the keyboard, to the BIOS.
+def leaves_usb_to_firmware(template: bytes) -> bool:
+    """Return whether the iPXE in a template leaves the USB 3 controller, and so the keyboard, to the BIOS.
 
-    A driver stops the controller first, before any timeout of its own.
+    A USB driver stops the controller before any of its timeouts can strike.
 
     Raises:
-        BootError: it doesn't boot.
+        BootError: the template does not boot.
     """
     with tempfile.TemporaryDirectory(prefix="boots-from-") as name:
         work = Path(name)
@@ -89,7 +89,7 @@ def leaves_usb_to_the_firmware(template: bytes) -> bool:
         iso.write_bytes(image.fill(template, b"#!ipxe\nprompt --key y Press y: && echo typed\nsleep 600\n"))
         media = [*AHCI_CD.arguments(iso), *machine.usb_keyboard("qemu-xhci")]
         traced = replace(BIOS, command=(*BIOS.command, "-trace", _STOPS))
-        with Machine(traced, media, work, "update-keyboard") as running:
+        with Machine(traced, media, work, "update-packages-keyboard") as running:
             running.wait_for("Press y:", BIOS.seconds)
             if running.events(_STOPS):
                 return False
@@ -97,8 +97,8 @@ def leaves_usb_to_the_firmware(template: bytes) -> bool:
             return True
 
 
-def show() -> None:
-    """Print what the template is made of, how large it is, and what its iPXE can do."""
+def show_template() -> None:
+    """Print the packages in the template, the size of the image, and the features of iPXE."""
     template = image.read_template()
     for line in image.packages(template):
         print("  " + " ".join(line.split()[:2]))
@@ -108,36 +108,36 @@ def show() -> None:
 
 
 def main() -> int:
-    """Bump; return the exit status: 2 if something can't be had, 1 if the new firmware does not do."""
+    """Update the pins; return the exit status: 2 if the packages are not available, 1 if they are not usable."""
     try:
         print("Before", flush=True)
-        show()
+        show_template()
         before = PACKAGES.read_text()
         after = pin(before, newest())
         if after == before:
-            print("Nothing newer")
+            print("All pinned packages are the newest")
             return 0
         PACKAGES.write_text(after)
         if make_template():
             return 2
         print("After", flush=True)
-        show()
-        if not leaves_usb_to_the_firmware(image.read_template()):
+        show_template()
+        if not leaves_usb_to_firmware(image.read_template()):
             PACKAGES.write_text(before)
             make_template()
             print(
-                "bump: nothing was pinned: this iPXE has USB host drivers, and a keyboard on USB 3 is dead under BIOS: "
-                f"leave ipxe in a suite whose build has none, in {PACKAGES.name}",
+                "update-packages: error: nothing was pinned, because this iPXE has USB host drivers, with which a "
+                f"keyboard on USB 3 does not work under BIOS: in {PACKAGES.name} choose a suite whose ipxe has none",
                 file=sys.stderr,
             )
             return 1
     except (BuildError, boots_from.BootsFromError) as error:
-        print(f"bump: {error}", file=sys.stderr)
+        print(f"update-packages: error: {error}", file=sys.stderr)
         return 2
     except (BootError, StartError) as error:
-        print(f"bump: {error}", file=sys.stderr)
+        print(f"update-packages: error: {error}", file=sys.stderr)
         return 1
-    print("Now: make layout, make test, CHANGELOG.md, and the hashes in docs/secure-boot.md")
+    print("Next: run make layout and make test, update the hashes in docs/secure-boot.md, and add to CHANGELOG.md")
     return 0
 
 

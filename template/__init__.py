@@ -1,1 +1,1 @@
-"""Build time only: makes the template image from Debian's firmware packages."""
+"""Builds the template image from pinned Debian packages; nothing here is used at run time."""

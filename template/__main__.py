@@ -1,4 +1,4 @@
-"""Make src/boots_from/template.iso: python -m template, in the checkout."""
+"""Build src/boots_from/template.iso: run python -m template in the checkout."""
 
 import signal
 import sys
@@ -13,23 +13,25 @@ from template.pins import load_pins
 
 def main() -> int:
     """Build the template; return the exit status."""
-    # So that what is half written is removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("template: ended by SIGTERM"))
+    # As an exception, SIGTERM also runs the handlers that remove a half-written template.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("template: error: terminated by SIGTERM"))
     try:
-        print("Firmware", flush=True)
+        print("Packages", flush=True)
         files = overrides.load(PACKAGES)
         packages = apt.fetch(load_pins(PACKAGES), CACHE)
         print("Template", flush=True)
         with tempfile.TemporaryDirectory(prefix=WORK) as work:
             build.build(packages, files, TEMPLATE, Path(work))
     except BuildError as error:
-        print(f"template: {error}", file=sys.stderr)
+        print(f"template: error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        place = Path(error.filename2 or error.filename or TEMPLATE)
-        why = (error.strerror or str(error)).lower()
-        refusal = f"can't write {place} ({why}): build in a checkout that you may write to"
-        print(f"template: {no_space(place.parent, why) or refusal}", file=sys.stderr)
+        file = Path(error.filename2 or error.filename or TEMPLATE)
+        reason = (error.strerror or str(error)).lower()
+        message = (
+            no_space(file.parent, reason) or f"can't write {file} ({reason}): use a checkout that you can write to"
+        )
+        print(f"template: error: {message}", file=sys.stderr)
         return 2
     return 0
 

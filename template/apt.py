@@ -1,11 +1,11 @@
-"""Firmware packages from the Debian mirror that this host's apt already uses.
+"""Downloads the pinned Debian packages from the mirror that apt on this host already uses.
 
-apt runs on a private root below the build directory, so it needs no root and touches nothing of the
-host's. It checks the archive's signature and its hashes; the pinned hash is checked on top.
+apt runs with a private directory tree below the build directory, so it needs no root privileges and changes nothing on
+the host. It verifies the signature of the archive and the hashes in its index; the pinned hash is checked as well.
 
-On a host whose apt knows no Debian mirror, such as Ubuntu's, the user names one in DEBIAN_MIRROR.
+Where apt is not set up for Debian, as on Ubuntu, the user names a mirror in DEBIAN_MIRROR.
 
-Not handled: a host without apt (a clear error says so).
+Not handled: a host without apt (there is a clear error message).
 
 Sources: apt-get(8), apt.conf(5), sources.list(5).
 """
@@ -21,38 +21,38 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from template.build_tools import BuildError, no_space, say
+from template.build_tools import BuildError, no_space, print_step
 from template.pins import Pin
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
-# Read after the host's own configuration (apt-get -c), whose proxy settings stay in force.
+# apt reads this after the configuration of the host (apt-get -c), so the proxy settings of the host stay in force.
 _APT_CONF = """\
 Dir::Etc::sourcelist "{root}/sources.list";
 Dir::Etc::sourceparts "-";
 Dir::State::lists "{root}/lists";
 Dir::State::status "/dev/null";
 Dir::Cache "{root}/cache";
-// A host that trusts an unsigned archive of its own: this one has to be signed.
+// Some hosts trust unsigned archives. The Debian archive has to be signed.
 Acquire::AllowInsecureRepositories "false";
 Acquire::AllowWeakRepositories "false";
 Acquire::AllowDowngradeToInsecureRepositories "false";
 APT::Get::AllowUnauthenticated "false";
 APT::Architectures {{ {architectures} }};
-// The host's hooks would run on the host's cache.
+// Hooks of the host would act on the cache of the host.
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
 #clear APT::Update::Pre-Invoke;
 #clear DPkg::Post-Invoke;
-// The private root may lie where the user _apt can't read.
+// The user _apt may not be allowed to read the directory of the private tree.
 APT::Sandbox::User "{user}";
-// A list that can't be fetched is an error, not a warning.
+// Make an index that can't be downloaded an error, not a warning.
 APT::Update::Error-Mode "any";
-// An archived suite, or a mirror that stopped, keeps an index past its date; the pin says what is wanted.
+// Archived suites and mirrors that are no longer updated have an expired index. The pin decides what is acceptable.
 Acquire::Check-Valid-Until "false";
 Acquire::Retries "3";
 Acquire::Languages "none";
-// Only the package index: no translations, no desktop metadata.
+// Download the package index only: no translations, no desktop metadata.
 #clear Acquire::IndexTargets::deb::DEP-11;
 #clear Acquire::IndexTargets::deb::DEP-11-icons;
 #clear Acquire::IndexTargets::deb::DEP-11-icons-small;
@@ -64,9 +64,10 @@ Acquire::Languages "none";
 
 @dataclass(frozen=True)
 class Package:
-    """A .deb that is here and checked. `version` and `sha256` are of this file, whatever the pin said.
+    """A downloaded and verified .deb.
 
-    `name` is with the architecture where the pin has one.
+    `version` and `sha256` describe this file, which may be newer than the pin. `name` includes the architecture if the
+    pin has one.
     """
 
     name: str
@@ -78,76 +79,78 @@ class Package:
 
 
 def fetch(pins: Iterable[Pin], into: Path, mirror: str | None = None, keyring: Path = KEYRING) -> list[Package]:
-    """Return the pinned packages' files, from `into` where they already are, else from the mirror.
+    """Return the pinned packages, downloading those that are not in `into` yet.
 
-    Where the suite no longer has a pinned version, the newest that it has is taken, and said loudly.
+    If the suite no longer has a pinned version, its newest version is used instead, with a prominent warning.
 
     Args:
-        pins: what to get.
-        into: the directory of the .deb files and of apt's private root.
-        mirror: the archive's base URI; by default the one that the user names, or the host's apt uses.
-        keyring: the keys that the archive may be signed with.
+        pins: the packages to get.
+        into: the directory for the .deb files and for the private directory tree of apt.
+        mirror: the base URI of the archive; by default DEBIAN_MIRROR, or else the mirror that apt on this host uses.
+        keyring: the keys that may sign the archive.
 
     Raises:
-        BuildError: no apt, no mirror, no network, a bad signature, or a file that isn't the pinned one.
+        BuildError: no apt, no mirror, no network, a bad signature, or a file that is not the pinned one.
     """
     pins = list(pins)
     into.mkdir(parents=True, exist_ok=True)
-    with (into / "lock").open("w") as held:  # apt does not wait for another apt
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with (into / "lock").open("w") as lock:  # two apt processes with the same directories fail instead of waiting
+        fcntl.flock(lock, fcntl.LOCK_EX)
         return _fetch(pins, into, mirror, keyring)
 
 
 def _fetch(pins: list[Pin], into: Path, mirror: str | None, keyring: Path) -> list[Package]:
     packages = {pin: _package(pin, pin.version, pin.sha256, into) for pin in pins}
-    missing = [pin for pin, package in packages.items() if not _is_here(package)]
+    missing = [pin for pin, package in packages.items() if not _is_cached(package)]
     if missing:
         if shutil.which("apt-get") is None:
-            raise BuildError(f"no apt-get here to fetch {_names(missing)}: build on Debian, or in a Debian container")
-        mirror = mirror or named_mirror() or host_mirror()
+            raise BuildError(
+                f"can't download {_names(missing)}: this host has no apt-get: build on Debian, or in a Debian container"
+            )
+        mirror = mirror or mirror_from_environment() or host_mirror()
         config = _private_root(into / "apt", mirror, missing, keyring)
-        say(f"package index of {', '.join(sorted({pin.suite for pin in missing}))}")
+        print_step(f"package index of {', '.join(sorted({pin.suite for pin in missing}))}")
         _update(config, mirror)
         packages |= _download(_choose(missing, config), config, into)
     return [packages[pin] for pin in pins]
 
 
 def unpack(package: Package, into: Path) -> Path:
-    """Unpack a package's files below `into`, in its own folder if it has one; return where.
+    """Unpack a package below `into`, in the package's `folder` if it has one; return that directory.
 
     Raises:
-        BuildError: the file can't be unpacked.
+        BuildError: dpkg-deb can't unpack the file.
     """
     into = into / package.folder
     command = ["dpkg-deb", "-x", str(package.deb), str(into)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
     if result.returncode:
-        why = _first_error(result.stderr)
+        reason = _first_error(result.stderr)
         raise no_space(into, result.stderr) or BuildError(
-            f"can't unpack {package.deb.name} ({why}): delete it and build again"
+            f"can't unpack {package.deb.name} ({reason}): delete {package.deb} and run this again"
         )
     return into
 
 
-def named_mirror() -> str:
-    """Return the archive's base URI as the environment's DEBIAN_MIRROR names it; empty if it names none.
+def mirror_from_environment() -> str:
+    """Return the base URI of the archive in the environment variable DEBIAN_MIRROR, or "" if it is not set.
 
     Raises:
-        BuildError: it is no URI.
+        BuildError: the value is not a URI.
     """
-    named = os.environ.get("DEBIAN_MIRROR", "")
-    if named and not re.fullmatch(r"[a-z][a-z+]*:[!-Z^-~]+", named):
-        raise BuildError(f'DEBIAN_MIRROR is no URI: "{named}": write it as in DEBIAN_MIRROR=http://MIRROR/debian')
-    return named
+    mirror = os.environ.get("DEBIAN_MIRROR", "")
+    if mirror and not re.fullmatch(r"[a-z][a-z+]*:[!-Z^-~]+", mirror):
+        raise BuildError(f'DEBIAN_MIRROR is not a URI: "{mirror}": write DEBIAN_MIRROR=http://MIRROR/debian')
+    return mirror
 
 
 def host_mirror() -> str:
-    """Return the base URI of the Debian archive that the host's apt uses.
+    """Return the base URI of the Debian archive that apt on this host uses.
 
     Raises:
-        BuildError: it uses none.
+        BuildError: apt on this host uses no Debian archive.
     """
-    # REPO_URI is known before the first "apt-get update" on a new machine, ORIGIN only after it.
+    # apt knows REPO_URI before the first "apt-get update" on a new machine, but ORIGIN only afterwards.
     form = "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)"
     command = ["apt-get", "indextargets", "--no-release-info", "--format", form, "Created-By: Packages"]
     plain = subprocess.run(command, capture_output=True, text=True, check=False).stdout
@@ -160,26 +163,26 @@ def host_mirror() -> str:
         if origin == "Debian" or (origin.startswith("$") and uri.endswith("/debian/")):
             return uri
     raise BuildError(
-        "apt on this host names no Debian mirror: name one, as in make iso URL=... DEBIAN_MIRROR=http://MIRROR/debian, "
+        "apt on this host has no Debian mirror: name one with make iso URL=... DEBIAN_MIRROR=http://MIRROR/debian, "
         "or build in a Debian container"
     )
 
 
 def _private_root(root: Path, mirror: str, pins: Iterable[Pin], keyring: Path) -> Path:
     if not keyring.exists():
-        raise BuildError(f"no {keyring} to check the archive's signature with: install debian-archive-keyring")
+        raise BuildError(f"can't verify Debian packages without {keyring}: install debian-archive-keyring")
     root = root.resolve()
     for folder in ("lists/partial", "cache/archives/partial"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    # A package for all architectures is in the index of each: this host's is enough for those.
+    # Architecture-independent packages are in every index, so the index for the architecture of this host has them.
     native = subprocess.run(["dpkg", "--print-architecture"], stdout=subprocess.PIPE, text=True, check=True)
-    wanted: dict[str, set[str]] = {}
+    suites: dict[str, set[str]] = {}
     for pin in pins:
-        wanted.setdefault(pin.suite, {native.stdout.strip()}).update({pin.architecture} - {""})
+        suites.setdefault(pin.suite, {native.stdout.strip()}).update({pin.architecture} - {""})
     (root / "sources.list").write_text(
         "".join(
             f"deb [arch={','.join(sorted(architectures))} signed-by={keyring}] {mirror} {suite} main\n"
-            for suite, architectures in sorted(wanted.items())
+            for suite, architectures in sorted(suites.items())
         )
     )
     config = root / "apt.conf"
@@ -187,7 +190,7 @@ def _private_root(root: Path, mirror: str, pins: Iterable[Pin], keyring: Path) -
         _APT_CONF.format(
             root=root,
             user=_owner(root),
-            architectures=" ".join(f'"{name}";' for name in sorted(set().union(*wanted.values()))),
+            architectures=" ".join(f'"{name}";' for name in sorted(set().union(*suites.values()))),
         )
     )
     return config
@@ -196,7 +199,7 @@ def _private_root(root: Path, mirror: str, pins: Iterable[Pin], keyring: Path) -
 def _owner(directory: Path) -> str:
     try:
         return directory.owner()
-    except KeyError:  # a container's user may have a number alone; apt wants a name when it runs as root
+    except KeyError:  # in a container the user ID may have no passwd entry; apt run as root needs a name
         return "root"
 
 
@@ -204,106 +207,110 @@ def _update(config: Path, mirror: str) -> None:
     result = subprocess.run(["apt-get", "-c", config, "update"], stderr=subprocess.PIPE, text=True, check=False)
     if result.returncode:
         raise no_space(config.parent, result.stderr) or BuildError(
-            f"can't fetch Debian's package index ({_first_error(result.stderr)}): "
-            f"check the network and the mirror, {mirror}, then run this again"
+            f"can't download the Debian package index ({_first_error(result.stderr)}): "
+            f"check the network and the mirror {mirror}, then run this again"
         )
 
 
 @dataclass(frozen=True)
-class _Choice:
-    """What the suite has for a pin: `wanted` is apt's word for it, `size` is in bytes."""
+class _Candidate:
+    """A package in the index: `spec` names it on the command line of apt, `size` is in bytes."""
 
-    wanted: str
+    spec: str
     version: str
     sha256: str
     size: int
 
 
-def _choose(pins: list[Pin], config: Path) -> dict[Pin, _Choice]:
-    """Return what is to be fetched for each pin: its own version, else the newest that its suite has."""
+def _choose(pins: list[Pin], config: Path) -> dict[Pin, _Candidate]:
+    """Return the package to download for each pin: the pinned version, or else the newest in the suite."""
     pinned = {pin: f"{pin.qualified_name}={pin.version}" for pin in pins if pin.version}
-    choices = _show(pinned, config)
+    choices = _look_up(pinned, config)
     for suite in sorted({pin.suite for pin in pins}):
         newest = {pin: f"{pin.qualified_name}/{suite}" for pin in pins if pin.suite == suite and pin not in choices}
-        choices |= _show(newest, config)
+        choices |= _look_up(newest, config)
     for pin in pins:
         if pin not in choices:
             raise BuildError(f"{pin.suite} has no package {pin.qualified_name}: pin another suite in the .toml file")
         choice = choices[pin]
         if is_older(choice.version, pin.version):
             raise BuildError(
-                f"the newest {pin.qualified_name} that {pin.suite} has here, {choice.version}, is older than "
-                f"the pinned {pin.version}: the mirror is out of date: use another one, as in DEBIAN_MIRROR=http://MIRROR/debian"
+                f"the mirror is out of date: its newest {pin.qualified_name} in {pin.suite} is {choice.version}, older "
+                f"than the pinned {pin.version}: name another mirror with DEBIAN_MIRROR=http://MIRROR/debian"
             )
         if pin.version not in ("", choice.version):
-            _shout(
-                f"{pin.suite} no longer has the pinned {pin.qualified_name} {pin.version}.\n"
-                f"Taking the newest that it has, {choice.version}: signed by Debian, but not what was tested."
+            _print_warning(
+                f"template: warning: {pin.suite} no longer has the pinned {pin.qualified_name} {pin.version}.\n"
+                f"Using the newest version, {choice.version}: it is signed by Debian, but was not tested."
             )
         elif pin.version and choice.sha256 != pin.sha256:
             raise BuildError(
-                f"{pin.suite} has another {pin.qualified_name} {choice.version} than the pinned one "
-                f"(SHA-256 {choice.sha256}, not {pin.sha256}): if Debian says why, pin the new one in the .toml file"
+                f"{pin.qualified_name} {choice.version} in {pin.suite} is not the pinned file (its SHA-256 is "
+                f"{choice.sha256}, not {pin.sha256}): find out why Debian changed it, then pin it in the .toml file"
             )
     return choices
 
 
 def is_older(version: str, than: str) -> bool:
-    """Return whether a package's version is an earlier one, as Debian counts; False if one of them is empty."""
+    """Return whether a package version sorts before another one, by the Debian rules; False if one of them is empty."""
     compare = ["dpkg", "--compare-versions", version, "lt", than]
     return bool(version and than) and subprocess.run(compare, check=False).returncode == 0
 
 
-def _show(wanted: dict[Pin, str], config: Path) -> dict[Pin, _Choice]:
-    """Return what the index has of apt's words for these pins, at most one of each package and architecture."""
-    if not wanted:
+def _look_up(specs: dict[Pin, str], config: Path) -> dict[Pin, _Candidate]:
+    """Return the index entry for each pin, given its name on the apt command line; pins without an entry are left out.
+
+    At most one of the pins may name a given package and architecture.
+    """
+    if not specs:
         return {}
-    # All at once: apt takes half a second to read its indexes. What it does not have it leaves out.
-    command = ["apt-cache", "-c", str(config), "--no-all-versions", "show", *wanted.values()]
+    # One call for all of them, because apt takes half a second to read its indexes.
+    command = ["apt-cache", "-c", str(config), "--no-all-versions", "show", *specs.values()]
     text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    choices = {}
+    candidates = {}
     for stanza in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line and not line.startswith(" "))
-        for pin, word in wanted.items():
-            other_version = "=" in word and fields.get("Version") != pin.version
+        for pin, spec in specs.items():
+            other_version = "=" in spec and fields.get("Version") != pin.version
             other_architecture = pin.architecture not in ("", fields.get("Architecture"))
             if fields.get("Package") == pin.name and not other_version and not other_architecture:
-                choices[pin] = _Choice(word, fields["Version"], fields["SHA256"], int(fields["Size"]))
-    return choices
+                candidates[pin] = _Candidate(spec, fields["Version"], fields["SHA256"], int(fields["Size"]))
+    return candidates
 
 
-def _download(choices: dict[Pin, _Choice], config: Path, into: Path) -> dict[Pin, Package]:
-    """Fetch what was chosen and is not there yet."""
-    packages = {pin: _package(pin, found.version, found.sha256, into) for pin, found in choices.items()}
-    absent = {pin: found for pin, found in choices.items() if not _is_here(packages[pin])}
-    for pin, found in absent.items():
-        say(f"{pin.qualified_name} {found.version} ({pin.suite}, {found.size:,} bytes)")
-    if not absent:
+def _download(choices: dict[Pin, _Candidate], config: Path, into: Path) -> dict[Pin, Package]:
+    """Download the chosen packages that are not in `into` yet."""
+    packages = {pin: _package(pin, choice.version, choice.sha256, into) for pin, choice in choices.items()}
+    missing = {pin: choice for pin, choice in choices.items() if not _is_cached(packages[pin])}
+    for pin, choice in missing.items():
+        print_step(f"{pin.qualified_name} {choice.version} ({pin.suite}, {choice.size:,} bytes)")
+    if not missing:
         return packages
-    here = into / "arriving"
-    shutil.rmtree(here, ignore_errors=True)
-    here.mkdir()
+    incoming = into / "incoming"
+    shutil.rmtree(incoming, ignore_errors=True)
+    incoming.mkdir()
     try:
-        command = ["apt-get", "-c", str(config), "-qq", "download", *(found.wanted for found in absent.values())]
-        result = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
-        arrived = {_sha256(deb): deb for deb in here.glob("*.deb")}
-        for package in (packages[pin] for pin in absent):
-            if package.sha256 not in arrived:
-                why = _first_error(result.stderr) if result.returncode else "what came has another SHA-256"
+        command = ["apt-get", "-c", str(config), "-qq", "download", *(choice.spec for choice in missing.values())]
+        result = subprocess.run(command, cwd=incoming, capture_output=True, text=True, check=False)
+        downloaded = {_sha256(deb): deb for deb in incoming.glob("*.deb")}
+        for package in (packages[pin] for pin in missing):
+            if package.sha256 not in downloaded:
+                reason = _first_error(result.stderr) if result.returncode else "the downloaded file has another SHA-256"
                 raise no_space(into, result.stderr) or BuildError(
-                    f"can't fetch {package.name} {package.version} ({why}): check the network, then run this again"
+                    f"can't download {package.name} {package.version} ({reason}): "
+                    "check the network and the mirror, then run this again"
                 )
-            arrived[package.sha256].replace(package.deb)
+            downloaded[package.sha256].replace(package.deb)
         return packages
     finally:
-        shutil.rmtree(here)
+        shutil.rmtree(incoming)
 
 
 def _package(pin: Pin, version: str, sha256: str, into: Path) -> Package:
     return Package(pin.qualified_name, version, pin.suite, sha256, into / f"{pin.name}-{sha256[:16]}.deb", pin.folder)
 
 
-def _is_here(package: Package) -> bool:
+def _is_cached(package: Package) -> bool:
     return package.sha256 != "" and package.deb.exists() and _sha256(package.deb) == package.sha256
 
 
@@ -317,11 +324,11 @@ def _names(pins: Iterable[Pin]) -> str:
 
 
 def _first_error(text: str) -> str:
-    """Return the first error that apt or dpkg prints; later ones follow from it."""
+    """Return the first error that apt or dpkg printed; the later ones are consequences of it."""
     lines = [line for line in text.splitlines() if line.startswith("E:")] or text.splitlines() or ["no reason given"]
     return lines[0].removeprefix("E: ")
 
 
-def _shout(text: str) -> None:
+def _print_warning(text: str) -> None:
     bar = "!" * 78
     print(f"{bar}\n{text}\n{bar}", file=sys.stderr, flush=True)

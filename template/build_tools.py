@@ -1,4 +1,4 @@
-"""The tools that lay out the template, and how a failure of the build is said."""
+"""Runs the tools that build the template, and turns their failures into error messages."""
 
 import re
 import shlex
@@ -7,41 +7,45 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-WORK = "boots-from-"  # how the directories begin that a build makes below the temporary one
+WORK = "boots-from-"  # prefix of the temporary directories of a build
 
 
 class BuildError(Exception):
     """The template can't be built; `str()` is one line for the user: what is wrong, and what to do."""
 
 
-def say(text: str) -> None:
+def print_step(text: str) -> None:
     """Print a step of the build."""
     print(f"  {text}", flush=True)
 
 
-def no_space(directory: Path, said: str) -> BuildError | None:
-    """Return the error of a tool that found a full disk, or None if what it says is something else.
+def no_space(directory: Path, output: str) -> BuildError | None:
+    """Return the error to raise if a tool failed because the disk is full, or None if it failed for another reason.
 
     Args:
-        directory: what it was to write into.
-        said: its words.
+        directory: the directory that the tool was writing to.
+        output: what the tool printed.
     """
-    full = shutil.disk_usage(directory).free < 2**16  # not every tool says why it failed
-    if not full and not re.search(r"(?i)no space left|enough free space|exceeds free space|quota exceeded", said):
+    full = shutil.disk_usage(directory).free < 2**16  # some tools fail without giving the reason
+    if not full and not re.search(r"(?i)no space left|enough free space|exceeds free space|quota exceeded", output):
         return None
-    work = Path(tempfile.gettempdir()).absolute()
-    remedy = "free some"
-    if directory == work or str(directory).startswith(str(work / WORK)):
-        directory, remedy = work, "free some, or name another directory in TMPDIR"
-    return BuildError(f"no space left in {directory} (the build takes about 100 MB): {remedy}")
+    temporary = Path(tempfile.gettempdir()).absolute()
+    remedy = "free some space"
+    if directory == temporary or str(directory).startswith(str(temporary / WORK)):
+        directory, remedy = temporary, "free some space, or name another directory in TMPDIR"
+    return BuildError(f"no space left in {directory}; the build needs about 100 MB: {remedy}")
 
 
 def run(command: list[str], env: dict[str, str] | None = None) -> str:
-    """Run a build tool and return what it prints; raise BuildError with its last words if it fails."""
+    """Run a build tool and return its standard output.
+
+    Raises:
+        BuildError: the tool failed; the message has the last line that it printed.
+    """
     result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if result.returncode:
         if full := no_space(Path(tempfile.gettempdir()), result.stderr + result.stdout):
             raise full
         last = (result.stderr or result.stdout).strip().splitlines()[-1:] or ["no reason given"]
-        raise BuildError(f"{command[0]} failed: {last[0]} (the command: {shlex.join(command)})")
+        raise BuildError(f"{command[0]} failed: {last[0]} (command: {shlex.join(command)})")
     return result.stdout

@@ -1,12 +1,14 @@
-"""What is in the image: a row for each file, from where it is, where it goes, and why.
+"""The files in the image, one row each: source, destination and purpose.
 
-Each file is there once. The ISO 9660 tree lists the ESP's files by the same paths: BIOS finds the script there, and a
-stick made by copying the ISO's files has all that UEFI needs.
+Each file is stored once, on the ESP or in the ISO 9660 tree. The ISO 9660 tree also lists the files on the ESP, under
+the same paths, because ISOLINUX reads the script from there, and because a stick made by copying the files of the ISO
+then has everything that UEFI needs.
 
-The layout of the template, its picture and its table, and the bill of materials all come from here.
+The template, the table and the picture of its layout, and the bill of materials are made from these rows.
 
-On x86-64 and ARM64 shim comes first: Microsoft has signed it, so Secure Boot runs it, and it runs grub*.efi, which
-is iPXE, once the operator has enrolled its hash with MokManager, mm*.efi. shim knows no other names.
+On x86-64 and ARM64 the firmware starts shim, which is signed by Microsoft, so Secure Boot allows it. shim starts
+grub*.efi, here iPXE, once the operator has enrolled its hash with MokManager (mm*.efi). These names are built into
+shim.
 """
 
 from dataclasses import dataclass
@@ -17,36 +19,37 @@ from template import mark
 ESP = "ESP"
 ISO = "ISO 9660"
 
-# Sources that are no file of a package: what template/build.py writes itself.
-SLOT = "(the slot)"
-LIST = "(the list of the firmware)"
-ADVICE = "(what to enroll)"
-CONFIGURATION = "(ISOLINUX's configuration)"
-MARKS = {machine: f"(the mark for {machine})" for machine in mark.MACHINES}
+# Sources of the files that template/build.py writes; all other sources are files of a package.
+SLOT = "(slot)"
+LIST = "(list of packages)"
+ADVICE = "(advice on enrolling)"
+CONFIGURATION = "(ISOLINUX configuration)"
+MARKS = {machine: f"(mark for {machine})" for machine in mark.MACHINES}
 
-MBR = "usr/lib/ISOLINUX/isohdpfx.bin"  # the boot code of sticks and disks, which is no file of the image
+MBR = "usr/lib/ISOLINUX/isohdpfx.bin"  # boot code for sticks and disks; written into the MBR, not into a file
 
-# MokManager shows nothing but the names of the files that one can choose, in the order of writing, and so the first
-# is one that says which.
+# MokManager lists only file names, in the order in which they were written. So the first file exists for its name,
+# which tells the operator which file to choose.
 HINT = "EFI/BOOT/ENROLL grubx64.efi (ARM64 - grubaa64.efi)"
 ISOLINUX = "boot/isolinux/isolinux.bin"
 
-# Parts of the picture that hold more than one file.
+# Labels of the parts of the picture that contain more than one file.
 FAT = "FAT16: tables and directories"
 BIOS = "ISOLINUX and ipxe.lkrn: iPXE for BIOS"
 URL = "slot: the script for your URL"
 MARK = "mark-running-*.efi: four small programs"
 
-_SHIM = "shim. UEFI's name for {} on removable media; Microsoft's signature makes Secure Boot run it"
+_SHIM = "shim, under the name that UEFI starts from removable media on {}; signed by Microsoft for Secure Boot"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A file of the image.
+    """A file in the image.
 
-    `where` is the file system that holds it; ISO 9660 also lists what is on the ESP. `source` is a file of the unpacked
-    packages, what an [[override]] table replaces, or one of the names in brackets above; `drawn` is its part of the
-    picture; `enroll` says for which machines and URLs Secure Boot wants its hash enrolled, and is mostly empty.
+    `where` is the file system that stores the file, ESP or ISO. `source` is a file of the unpacked packages, which an
+    [[override]] table may replace, or one of the names in parentheses above. `drawn` is the label of its part in the
+    picture. `why` is its purpose, for the table in docs/layout.md. `enroll` is empty unless Secure Boot requires the
+    operator to enroll the hash of the file; it names the machines and URLs that need this.
     """
 
     where: str
@@ -58,32 +61,32 @@ class Row:
 
     @property
     def packaged(self) -> bool:
-        """Whether it comes from a package, or from an [[override]] table."""
+        """Whether the file comes from a package or from an [[override]] table."""
         return not self.source.startswith("(")
 
 
-# In the order of writing, which MokManager shows.
+# In the order of writing, in which MokManager lists them.
 ROWS = (
-    Row(ESP, HINT, ADVICE, FAT, "its name tells what to choose in MokManager"),
+    Row(ESP, HINT, ADVICE, FAT, "its name tells the operator which file to choose in MokManager"),
     Row(
         ESP, "EFI/BOOT/grubx64.efi", "usr/lib/ipxe/ipxe-amd64.efi", "grubx64.efi: iPXE for x86-64",
-        "iPXE for x86-64, under the only name that shim starts", enroll="x86-64",
+        "the main iPXE for x86-64, under the only name that shim starts", enroll="x86-64",
     ),
     Row(
         ESP, "EFI/BOOT/grubaa64.efi", "usr/lib/ipxe/ipxe-arm64.efi", "grubaa64.efi: iPXE for ARM64",
-        "iPXE for ARM64", enroll="ARM64",
+        "the main iPXE for ARM64, under the only name that shim starts", enroll="ARM64",
     ),
-    # The ECDSA iPXE. The main one starts it for https with ECDSA, and for scripts with commands that it lacks itself.
-    # -x86_64 and -arm64 are iPXE's ${buildarch}.
-    # snponly.efi has no drivers. Debian has none for ARM64.
+    # The main iPXE starts the ECDSA iPXE for https servers with an ECDSA certificate, and for scripts with commands
+    # that the main iPXE lacks. x86_64 and arm64 in the names are values of ${buildarch} in iPXE.
+    # snponly.efi has no network drivers of its own. Debian does not build it for ARM64.
     Row(
         ESP, "EFI/BOOT/ecdsa-ipxe-x86_64.efi", "ecdsa/usr/lib/ipxe/snponly.efi", "ecdsa-ipxe-x86_64.efi: iPXE 2.0",
-        "the ECDSA iPXE, for https with ECDSA and more commands; uses the network card through the main one",
+        "the ECDSA iPXE, for https with ECDSA and for more commands; uses the network drivers of the main iPXE",
         enroll="x86-64, ECDSA iPXE",
     ),
     Row(
         ESP, "EFI/BOOT/ecdsa-ipxe-arm64.efi", "ecdsa/usr/lib/ipxe/ipxe-arm64.efi", "ecdsa-ipxe-arm64.efi: iPXE 2.0",
-        "the same for ARM64, where it has its own drivers", enroll="ARM64, ECDSA iPXE",
+        "the ECDSA iPXE for ARM64, with its own network drivers", enroll="ARM64, ECDSA iPXE",
     ),
     Row(
         ESP, "EFI/BOOT/BOOTX64.EFI", "usr/lib/shim/shimx64.efi.signed", "BOOTX64.EFI: shim, signed by Microsoft",
@@ -91,7 +94,7 @@ ROWS = (
     ),
     Row(
         ESP, "EFI/BOOT/mmx64.efi", "usr/lib/shim/mmx64.efi.signed", "mmx64.efi: MokManager",
-        "MokManager, with which the operator enrolls iPXE, under the only name that shim starts",
+        "MokManager, in which the operator enrolls the hash of iPXE, under the only name that shim starts",
     ),
     Row(
         ESP, "EFI/BOOT/BOOTAA64.EFI", "usr/lib/shim/shimaa64.efi.signed", "BOOTAA64.EFI: shim, signed by Microsoft",
@@ -103,49 +106,46 @@ ROWS = (
     ),
     Row(
         ESP, "EFI/BOOT/BOOTRISCV64.EFI", "usr/lib/ipxe/ipxe-riscv64.efi", "BOOTRISCV64.EFI: iPXE",
-        "iPXE for RISC-V 64; nobody signs for its Secure Boot",
+        "the main iPXE for RISC-V 64; Secure Boot is not supported, because no signed shim exists",
     ),
     Row(
         ESP, "EFI/BOOT/BOOTLOONGARCH64.EFI", "usr/lib/ipxe/ipxe-loong64.efi", "BOOTLOONGARCH64.EFI: iPXE",
-        "iPXE for LoongArch64; nobody signs for its Secure Boot",
+        "the main iPXE for LoongArch64; Secure Boot is not supported, because no signed shim exists",
     ),
-    # Again -x86_64 and so on are ${buildarch}. Next to the script, since firmware reads 64 KiB at once.
-    Row(
-        ESP, "EFI/BOOT/mark-running-x86_64.efi", MARKS["x86_64"], MARK,
-        "tells a second iPXE that it runs inside a first one, and is to start the next disk; iPXE starts it on x86-64",
-        enroll="x86-64, local disk by sanboot",
+    # These stand next to the script, because firmware reads 64 KiB at a time. The names end with a ${buildarch}.
+    *(
+        Row(
+            ESP, f"EFI/BOOT/mark-running-{machine}.efi", MARKS[machine], MARK,
+            f"counts the runs of iPXE on {architecture}: a second run, inside the first, then starts the next disk",
+            enroll=f"{architecture}, local disk by sanboot" if machine in mark.SECURE_BOOT else "",
+        )
+        for machine, architecture in mark.ARCHITECTURES.items()
     ),
-    Row(
-        ESP, "EFI/BOOT/mark-running-arm64.efi", MARKS["arm64"], MARK, "the same for ARM64",
-        enroll="ARM64, local disk by sanboot",
-    ),
-    Row(ESP, "EFI/BOOT/mark-running-riscv64.efi", MARKS["riscv64"], MARK, "the same for RISC-V 64"),
-    Row(ESP, "EFI/BOOT/mark-running-loong64.efi", MARKS["loong64"], MARK, "the same for LoongArch64"),
-    # The last of them: a template that was cut off has lost it, which is seen.
+    # The script is the last file on the ESP, so that a truncated template is noticed: it has no slot.
     Row(
         ESP, image.SCRIPT, SLOT, URL,
-        "**slot**: the script, which alone differs between two images. iPXE on UEFI looks for it where it was loaded "
-        "from; on BIOS it is the initrd, which iPXE takes for its script",
+        "**slot** for the script, the only bytes that differ between two images. On UEFI iPXE looks for this file in "
+        "the directory it was loaded from; on BIOS ISOLINUX passes it as the initrd, which iPXE runs as its script",
     ),
 
-    Row(ISO, ISOLINUX, "usr/lib/ISOLINUX/isolinux.bin", BIOS, "BIOS's boot loader, for CD and stick alike"),
+    Row(ISO, ISOLINUX, "usr/lib/ISOLINUX/isolinux.bin", BIOS, "ISOLINUX, the boot loader for BIOS from CD and stick"),
     Row(
         ISO, "boot/isolinux/ldlinux.c32", "usr/lib/syslinux/modules/bios/ldlinux.c32", BIOS,
-        "ISOLINUX's other half, without which it stops",
+        "the second part of ISOLINUX, which it can't run without",
     ),
-    Row(ISO, "boot/isolinux/isolinux.cfg", CONFIGURATION, BIOS, "tells ISOLINUX to load the next two"),
+    Row(ISO, "boot/isolinux/isolinux.cfg", CONFIGURATION, BIOS, "makes ISOLINUX load ipxe.lkrn and the script"),
     Row(
         ISO, "boot/isolinux/ipxe.lkrn", "usr/lib/ipxe/ipxe.lkrn", BIOS,
-        "iPXE for BIOS, in the form of a Linux kernel",
+        "the main iPXE for BIOS, in the format of a Linux kernel",
     ),
-    # Here, so that it can also be read where partition 1 is mounted alone.
+    # On ISO 9660, so that it can also be read if only partition 1 is mounted.
     Row(ISO, "firmware.txt", LIST, "firmware.txt", "packages, versions, hashes"),
 )  # fmt: skip
 
 
 def find(where: str, path: str) -> Row:
-    """Return the row of a file; raise KeyError if the image is to hold none there."""
+    """Return the row of a file; raise KeyError if there is none."""
     for row in ROWS:
         if (row.where, row.path) == (where, path):
             return row
-    raise KeyError(f"no row in template/contents.py says why {path} is on the {where}")
+    raise KeyError(f"the {where} has a file {path}, but template/contents.py has no row for it")

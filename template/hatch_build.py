@@ -1,4 +1,4 @@
-"""The build hooks of wheel and sdist: no package without the template, and a description that PyPI can show."""
+"""Build hooks for hatchling: builds the template for the wheel and the sdist, and adapts README.md for PyPI."""
 
 import re
 import subprocess
@@ -11,13 +11,13 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 
 class ReadmeHook(MetadataHookInterface):
-    """Let README.md's links lead to the files of this version, from wherever it is shown."""
+    """Makes the relative links in README.md absolute, to the files of this version on GitHub."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Fill in `readme`.
+        """Set the description of the package.
 
         Args:
-            metadata: the project's; its "readme" is set.
+            metadata: the metadata of the project, whose "readme" is set.
         """
         root = Path(self.root)
         module = (root / "src/boots_from/__init__.py").read_text()
@@ -31,24 +31,24 @@ class ReadmeHook(MetadataHookInterface):
 
 
 class TemplateHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Make the template where it is missing, as in a fresh checkout; the sdist holds it."""
+    """Builds the template if it is missing, as in a fresh checkout; the sdist already contains it."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Do it before anything is packed.
+        """Build the template before hatchling collects the files.
 
         Args:
             version: "standard" or "editable".
-            build_data: the builder's; not changed.
+            build_data: data for the builder, which is not changed.
 
         Raises:
-            SystemExit: there is no template, and it can't be made; the line above says why.
+            SystemExit: the template is missing and can't be built; the lines above give the reason.
         """
         root = Path(self.root)
         if (root / "src" / "boots_from" / "template.iso").is_file():
             return
-        # Only looked for: a build installs nothing on the host.
-        lacking = subprocess.run([root / "template" / "install-dependencies", "iso", "list"], check=False)
+        # "list" only checks for the tools, because building a Python package must not install anything on the host.
+        check = subprocess.run([root / "template" / "install-dependencies", "iso", "list"], check=False)
         paths = f"sys.path[:0] = [{str(root)!r}, {str(root / 'src')!r}]"
         make = f"import sys; {paths}; from template.__main__ import main; sys.exit(main())"
-        if lacking.returncode or subprocess.run([sys.executable, "-P", "-c", make], check=False).returncode:
-            raise SystemExit("boots-from: no template to pack, for the reason above")
+        if check.returncode or subprocess.run([sys.executable, "-P", "-c", make], check=False).returncode:
+            raise SystemExit("template: error: can't build the package without its template: see the message above")

@@ -1,11 +1,11 @@
-"""What lies where in a finished image, and why.
+"""Map of a finished image: every byte range, and why it exists.
 
-Reads the image with xorriso and mtools. What the tables say why, they say here, so that a change of the
-layout without a reason for it fails. A file that ISO 9660 lists too is in one range.
+xorriso and mtools read the image. The reasons are in this module and in contents.py, so that a change of the layout
+without a reason fails. A file that both ISO 9660 and the ESP list is one range.
 
-Not handled: images that template/iso.py did not make.
+Not handled: images that were not made by template/iso.py.
 
-Sources: UEFI 2.10, section 5.3 (GPT); ECMA-119 (ISO 9660), section 8; El Torito 1.0; Microsoft's FAT specification.
+Sources: UEFI 2.10, section 5.3 (GPT); ECMA-119 (ISO 9660), section 8; El Torito 1.0; Microsoft FAT specification.
 """
 
 import re
@@ -19,15 +19,16 @@ from template.build_tools import BuildError, run
 from template.esp import SECTOR
 from template.shared_files import BLOCK
 
-# Parts of the picture.
+# Labels of parts of the picture.
 _TABLES, _TABLES_COPY, _TREE = "MBR and GPT", "GPT, copy", "ISO 9660: directories, El Torito"
 
 
 @dataclass(frozen=True)
 class Range:
-    """Bytes of the image: the first, how many, what they are, why they are there, and their part of the picture.
+    """A range of bytes in the image.
 
-    `file` is the path of a file; `on_esp` says whether it is within the ESP.
+    `start` and `size` are in bytes. `what` names the content and `why` gives its purpose. `drawn` is the label of its
+    part in the picture. `file` is the path, if the range is a file. `on_esp` is true within the ESP.
     """
 
     start: int
@@ -40,11 +41,11 @@ class Range:
 
 
 def ranges(image: Path) -> list[Range]:
-    """Return what the image consists of, by position; what is in no range is zero.
+    """Return the ranges of an image, by position; the bytes between them are zero.
 
     Raises:
-        BuildError: a tool can't read the image.
-        KeyError: it holds a file that has no reason to be there.
+        BuildError: xorriso or mtools can't read the image.
+        KeyError: the image contains a file that has no row in contents.py.
     """
     content = image.read_bytes()
     report = _report(image)
@@ -55,22 +56,22 @@ def ranges(image: Path) -> list[Range]:
     found = [
         Range(
             0, 432, "MBR, boot code",
-            "BIOS from stick or disk: finds isolinux.bin, whose block is written into it", _TABLES,
+            "loads isolinux.bin, whose block number it contains, on BIOS from stick or disk", _TABLES,
         ),
-        Range(432, 80, "MBR, partition table", "see the partitions below", _TABLES),
-        Range(SECTOR, SECTOR, "GPT header", "some UEFIs look for the ESP of a stick in a GPT alone", _TABLES),
-        Range(2 * SECTOR, entries, "GPT entries", "see the partitions below", _TABLES),
+        Range(432, 80, "MBR, partition table", "lists the partitions below", _TABLES),
+        Range(SECTOR, SECTOR, "GPT header", "some UEFI firmware finds the ESP of a stick only in a GPT", _TABLES),
+        Range(2 * SECTOR, entries, "GPT entries", "list the partitions below", _TABLES),
         Range(
-            16 * BLOCK, 4 * BLOCK, "volume descriptors", "ISO 9660, El Torito, Joliet (Windows' names), end", _TREE
+            16 * BLOCK, 4 * BLOCK, "volume descriptors", "ISO 9660, El Torito, Joliet (names for Windows), end", _TREE
         ),
-        Range(32 * BLOCK, 3 * BLOCK, "volume descriptors", "the same of partition 1 of a stick", _TREE),
+        Range(32 * BLOCK, 3 * BLOCK, "volume descriptors", "ISO 9660, Joliet and end, of partition 1", _TREE),
         Range(
             35 * BLOCK, (catalog - 35) * BLOCK, "directories, path tables",
-            "of the disc; of partition 1, with its own files only", _TREE,
+            "of the whole disc; of partition 1, without the files on the ESP", _TREE,
         ),
-        Range(catalog * BLOCK, BLOCK, "El Torito catalogue", "see the entries below", _TREE),
-        Range(last - entries, entries, "GPT entries, copy", "UEFI wants a copy at the end", _TABLES_COPY),
-        Range(last, SECTOR, "GPT header, copy", "UEFI wants a copy at the end", _TABLES_COPY),
+        Range(catalog * BLOCK, BLOCK, "El Torito catalogue", "lists the El Torito entries below", _TREE),
+        Range(last - entries, entries, "GPT entries, copy", "UEFI requires a copy at the end", _TABLES_COPY),
+        Range(last, SECTOR, "GPT header, copy", "UEFI requires a copy at the end", _TABLES_COPY),
     ]  # fmt: skip
     tree = {}
     listing = _xorriso(image, "-find", "/", "-type", "f", "-exec", "report_lba")
@@ -89,24 +90,27 @@ def ranges(image: Path) -> list[Range]:
 
 
 def _of_esp(file: Path, offset: int, tree: dict[str, tuple[int, int]]) -> Iterator[Range]:
-    """Return the ranges of the ESP, which begins at `offset`, and take its files out of the ISO 9660 tree.
+    """Return the ranges of the ESP, and remove its files from the ISO 9660 tree.
 
-    The tree is path to start and size. A file that it has elsewhere is left there.
+    Args:
+        file: the ESP.
+        offset: where it begins in the image, in bytes.
+        tree: path to start and size, in bytes. Only files that are stored on the ESP are removed.
     """
     start = offset
     boot_sector = file.read_bytes()[:SECTOR]
-    root = esp.data(boot_sector) - esp.ROOT
+    root = esp.data_start(boot_sector) - esp.ROOT
     for size, what, why in (
-        (esp.RESERVED, "boot sector", "FAT, which UEFI reads from any medium"),
-        (root - esp.RESERVED, "both FATs", "which cluster follows which"),
-        (esp.ROOT, "root directory", "holds the label BOOTS-FROM, which MokManager shows"),
+        (esp.RESERVED, "boot sector", "FAT, the file system that UEFI reads from any medium"),
+        (root - esp.RESERVED, "both FATs", "link the clusters of each file"),
+        (esp.ROOT, "root directory", "contains the label BOOTS-FROM, which MokManager shows"),
     ):
         yield Range(start, size, f"ESP: {what}", why, contents.FAT, on_esp=True)
         start += size
     for part in esp.parts(file):
         start = offset + part.start
         if part.path.endswith("/"):
-            yield Range(start, part.size, f"ESP: /{part.path}", "a directory", contents.FAT, on_esp=True)
+            yield Range(start, part.size, f"ESP: /{part.path}", "directory", contents.FAT, on_esp=True)
             continue
         row = contents.find(contents.ESP, part.path)
         what = f"ESP: /{part.path}"
@@ -117,21 +121,22 @@ def _of_esp(file: Path, offset: int, tree: dict[str, tuple[int, int]]) -> Iterat
 
 
 def tables(image: Path) -> str:
-    """Return the tables in Markdown."""
+    """Return the Markdown tables for docs/layout.md: byte ranges, partitions, El Torito entries."""
     parts = ranges(image)
     total = image.stat().st_size
-    lines = ["| from byte | bytes | what | why |", "| ---: | ---: | --- | --- |"]
+    lines = ["| first byte | bytes | content | purpose |", "| ---: | ---: | --- | --- |"]
     lines += [f"| {part.start:,} | {part.size:,} | {part.what} | {part.why} |" for part in parts]
     used = sum(part.size for part in parts)
-    lines += ["", f"{total:,} bytes ({total / 2**20:.2f} MiB), of which {total - used:,} are zeros between these.", ""]
+    zeros = f"{total - used:,} bytes between these ranges are zero"
+    lines += ["", f"The image has {total:,} bytes ({total / 2**20:.2f} MiB). {zeros}.", ""]
 
     report = _report(image)
     whys = (
-        "active, or some BIOSes don't boot a stick; the ISO 9660 tree but for what is on the ESP",
+        "the ISO 9660 tree without the ESP; active, because some BIOSes boot no stick without an active partition",
         "the ESP, for UEFI from a stick",
     )
     lines += [
-        "| partition table | partition | type | first sector | sectors | why |",
+        "| partition table | partition | type | first sector | sectors | purpose |",
         "| --- | --- | --- | ---: | ---: | --- |",
     ]
     for number, status, kind, start, sectors in re.findall(
@@ -139,9 +144,9 @@ def tables(image: Path) -> str:
     ):
         lines.append(f"| MBR | {number} | {kind}, {status} | {start} | {sectors} | {whys[int(number) - 1]} |")
     for number, start, sectors in re.findall(r"GPT start and size *: +(\d+) +(\d+) +(\d+)", report):
-        lines.append(f"| GPT | {number} | Basic Data | {start} | {sectors} | the same partition |")
-    lines += ["", "| El Torito entry | platform | sectors | block | why |", "| --- | --- | ---: | ---: | --- |"]
-    whys = ("isolinux.bin: four sectors, as BIOSes expect", "the ESP itself, stored once")
+        lines.append(f"| GPT | {number} | Basic Data | {start} | {sectors} | MBR partition {number} |")
+    lines += ["", "| El Torito entry | platform | sectors | block | purpose |", "| --- | --- | ---: | ---: | --- |"]
+    whys = ("isolinux.bin, of which BIOSes load four sectors", "the ESP, which is also partition 2")
     for number, platform, sectors, block in re.findall(
         r"El Torito boot img : +(\d) +(\w+) +y +none +\S+ +\S+ +(\d+) +(\d+)", report
     ):
@@ -150,7 +155,7 @@ def tables(image: Path) -> str:
 
 
 def _report(image: Path) -> str:
-    """Return what xorriso says of the partition tables and of El Torito."""
+    """Return the xorriso report on the partition tables and on El Torito."""
     return _xorriso(image, "-report_system_area", "plain", "-report_el_torito", "plain")
 
 
@@ -161,5 +166,5 @@ def _xorriso(image: Path, *commands: str) -> str:
 def _found(pattern: str, text: str) -> tuple[str, ...]:
     match = re.search(pattern, text)
     if not match:
-        raise BuildError(f"xorriso's report has no {pattern}: is this an image of template/iso.py?")
+        raise BuildError(f"the xorriso report has no {pattern}: use an image made by template/iso.py")
     return match.groups()

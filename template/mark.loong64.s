@@ -1,11 +1,11 @@
 /*
- * The code of the mark for LoongArch64; mark.x86_64.s explains how to read it.
+ * The machine code of the mark for LoongArch64; mark.x86_64.s explains how to read it.
  *
  * Sources: UEFI 2.10, section 2.3.8 and the LoongArch Procedure Call Standard (arguments in a0 to a4, the result in a0;
  * s0 is preserved; sp is a multiple of 16); offsets as for x86-64.
  */
 
-/* a1 is the system table. On the stack: at 16 the size of the data, at 24 the data. */
+/* a1 points to the system table. On the stack: the size of the data at 16, the data at 24. */
 /* 63 80 ff 02 */  addi.d  $sp, $sp, -32
 /* 61 00 c0 29 */  st.d    $ra, $sp, 0
 /* 77 20 c0 29 */  st.d    $s0, $sp, 8
@@ -14,7 +14,7 @@
 /* 6c 40 c0 29 */  st.d    $t0, $sp, 16
 /* 60 60 c0 29 */  st.d    $zero, $sp, 24
 
-/* GetVariable(name, GUID, attributes: none wanted, size: 1, data) */
+/* GetVariable(name, GUID, attributes: not requested, size: 1, data) */
 /* 64 03 00 18 */  pcaddi  $a0, %pcrel_20(name)
 /* c5 02 00 18 */  pcaddi  $a1, %pcrel_20(guid)
 /* 06 00 15 00 */  or      $a2, $zero, $zero
@@ -23,7 +23,7 @@
 /* ec 22 c1 28 */  ld.d    $t0, $s0, 0x48
 /* 81 01 00 4c */  jirl    $ra, $t0, 0
 
-/* SetVariable(name, GUID, attributes, size, data): data + 1, with 2 and 1 below 3, otherwise with 0 and 0 */
+/* SetVariable(name, GUID, attributes, size, data): data + 1; attributes 2 and size 1 if that is below 3, else 0 and 0 */
 /* 6c 60 c0 28 */  ld.d    $t0, $sp, 24
 /* 8c 05 c0 02 */  addi.d  $t0, $t0, 1
 /* 6c 60 c0 29 */  st.d    $t0, $sp, 24

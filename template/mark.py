@@ -1,15 +1,15 @@
-"""The mark: a small EFI program by which a second iPXE can tell that a first one is still running.
+"""The mark: a small EFI program that lets a second iPXE notice that a first iPXE is still running.
 
-If a server says "sanboot --drive 0x80", UEFI may start this image again, inside the iPXE that runs. iPXE can read UEFI
-variables, as ${efi/NAME}, but it can't write them. This program can: each run counts the variable NAME up, from nothing
-to 1, to 2, and back to nothing. boot.ipxe says what that means. The variable is volatile and visible only to boot
-services, so a reset ends it, and so does the start of an operating system.
+If the script of a server runs "sanboot --drive 0x80", UEFI may start this image again, inside the running iPXE. iPXE
+can read UEFI variables, as ${efi/NAME}, but can't write them. This program can: each run advances the variable NAME,
+from unset to 1, from 1 to 2, from 2 to unset. boot.ipxe explains what the values mean. The variable is volatile and
+visible only to boot services, so it disappears with a reset and with the start of an operating system.
 
-The template must not need an assembler, so the programs are written here byte by byte. mark.*.s has their machine code
-beside the instructions.
+Building the template must not require an assembler, so this module writes the programs byte by byte. The files mark.*.s
+list the machine code beside its instructions.
 
-Sources: Microsoft's "PE Format" (headers, section table, .reloc), UEFI 2.10 sections 2.1.1 (images) and 8.2
-(variables), shim's SBAT.md (.sbat).
+Sources: Microsoft, PE Format (headers, section table, .reloc); UEFI 2.10, sections 2.1.1 (images) and 8.2 (variables);
+shim, SBAT.md (.sbat).
 """
 
 import re
@@ -18,38 +18,41 @@ import uuid
 from pathlib import Path
 
 NAME = "BootsFromRuns"
-GUID = uuid.UUID("b0075f20-6d00-4b00-8b00-b0075f200002")  # the project's own
+GUID = uuid.UUID("b0075f20-6d00-4b00-8b00-b0075f200002")  # made up for this project
 
-# The machine field of the PE file header, by iPXE's ${buildarch}.
+# The machines with UEFI, by the ${buildarch} of iPXE: the usual name of the architecture, and the machine field of the
+# PE file header.
+ARCHITECTURES = {"x86_64": "x86-64", "arm64": "ARM64", "riscv64": "RISC-V 64", "loong64": "LoongArch64"}
 MACHINES = {"x86_64": 0x8664, "arm64": 0xAA64, "riscv64": 0x5064, "loong64": 0x6264}
+SECURE_BOOT = ("x86_64", "arm64")  # those for which Microsoft signs shim
 
-# The bytes of an instruction, in a listing.
+# The bytes of an instruction in a listing.
 BYTES = re.compile(r"^/\* ((?:[0-9a-f]{2} )+) *\*/ ", re.MULTILINE)
 
-# Name and generation, which shim compares with the revoked ones; then vendor, package, version, URL.
+# Component name and generation, which shim compares with the revoked ones; then vendor, package, version, URL.
 _SBAT = b"""\
 sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md
 boots-from.mark,1,boots-from,boots-from,1,no URL
 """
 
-_FILE_ALIGNMENT = 512  # bytes: the smallest that PE allows
-_PAGE = 4096  # bytes: no two sections share a page, so the firmware can protect each
+_FILE_ALIGNMENT = 512  # bytes: the smallest value that PE allows
+_PAGE = 4096  # bytes: sections do not share pages, so that the firmware can protect each of them
 
 # Section flags.
 _CODE, _DATA, _DISCARDABLE, _EXECUTE, _READ = 0x20, 0x40, 0x02000000, 0x20000000, 0x40000000
 
 
 def code(machine: str) -> bytes:
-    """Return the machine code, which ends where the GUID begins.
+    """Return the machine code; the GUID follows it in the program.
 
     Args:
-        machine: one of MACHINES.
+        machine: a key of MACHINES.
     """
     return bytes.fromhex("".join(BYTES.findall(listing(machine).read_text())))
 
 
 def listing(machine: str) -> Path:
-    """Return the file with the machine code and its instructions."""
+    """Return the file that lists the machine code and its instructions."""
     return Path(__file__).with_name(f"mark.{machine}.s")
 
 
@@ -57,11 +60,11 @@ def program(machine: str) -> bytes:
     """Return the EFI program.
 
     Args:
-        machine: one of MACHINES.
+        machine: a key of MACHINES.
     """
     text = code(machine) + GUID.bytes_le + f"{NAME}\0".encode("utf-16-le")
-    # The code runs at any address, but the firmware may refuse a program without relocations: one block, for the first
-    # page, with two entries of type 0 (IMAGE_REL_BASED_ABSOLUTE), which change nothing.
+    # The code runs at any address, but firmware may refuse a program without relocations. So there is one block, for
+    # the first page, with two entries of type 0 (IMAGE_REL_BASED_ABSOLUTE), which change nothing.
     relocations = struct.pack("<IIHH", _PAGE, 12, 0, 0)
     contents = (
         (b".text", text, _CODE | _EXECUTE | _READ),
@@ -84,14 +87,14 @@ def _up(size: int, unit: int) -> int:
 
 
 def _headers(machine: int, sections: int, code_size: int, size: int, relocations: int) -> bytes:
-    """Return what precedes the section table.
+    """Return the headers in front of the section table.
 
     Args:
-        machine: the number of the machine.
-        sections: the number of sections, each of at most a page. The last one has the relocations.
-        code_size: bytes of the first section in the file.
-        size: bytes of all sections in the file.
-        relocations: bytes of the relocations.
+        machine: the machine field of the PE header.
+        sections: the number of sections, none larger than a page; the last one contains the relocations.
+        code_size: the size of the first section in the file, in bytes.
+        size: the size of all sections in the file, in bytes.
+        relocations: the size of the relocations, in bytes.
     """
     directories = [(0, 0)] * 16
     directories[5] = (sections * _PAGE, relocations)  # base relocation table
@@ -110,12 +113,12 @@ def _headers(machine: int, sections: int, code_size: int, size: int, relocations
         *((sections + 1) * _PAGE, _FILE_ALIGNMENT),  # size of the image in memory, of the headers in the file
         0,  # checksum
         10,  # subsystem: EFI application
-        0x100,  # NX_COMPAT: no memory of the program is both writable and executable
+        0x100,  # NX_COMPAT: no memory of the program needs to be both writable and executable
         *(0, 0, 0, 0),  # stack and heap: UEFI provides them
         *(0, len(directories)),  # reserved, number of directories
     )
     optional += b"".join(struct.pack("<II", *directory) for directory in directories)
-    # The MS-DOS header. UEFI reads its signature and the position of the PE header.
+    # The MS-DOS header, of which UEFI reads only the signature and the position of the PE header.
     dos = struct.pack("<2s58xI", b"MZ", 64)
-    # 0x22: executable, large addresses. No time stamp, no symbols.
+    # 0x22: executable, large addresses. No timestamp, no symbols.
     return dos + struct.pack("<4sHHIIIHH", b"PE\0\0", machine, sections, 0, 0, 0, len(optional), 0x22) + optional

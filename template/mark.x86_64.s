@@ -1,15 +1,15 @@
 /*
- * The code of the mark for x86-64. Its bytes are before each instruction: mark.py reads the bytes and says what the
- * program is for; a test assembles this file and compares. The GUID and the name of the variable follow the code.
+ * The machine code of the mark (see mark.py) for x86-64. Each line has the bytes of the instruction, then the
+ * instruction. mark.py takes the bytes; a test assembles the instructions and compares. In the program the GUID and the
+ * name of the variable follow the code.
  *
- * Sources: UEFI 2.10, sections 2.3.4 (arguments in rcx, rdx, r8, r9 and on the stack, above 32 bytes that the called
- * function may use; rbx is preserved; rsp is a multiple of 16 at a call), 4.3 (RuntimeServices is at 0x58 in the system
- * table), 4.5 (GetVariable is at 0x48, SetVariable at 0x58), 8.2 (both functions), appendix D (EFI_NOT_FOUND is 14 with
- * the highest bit set).
+ * Sources: UEFI 2.10, sections 2.3.4 (arguments in rcx, rdx, r8, r9 and on the stack, above 32 bytes for the callee;
+ * rbx is preserved; rsp is a multiple of 16 at a call), 4.3 (RuntimeServices is at 0x58 in the system table), 4.5
+ * (GetVariable is at 0x48, SetVariable at 0x58), 8.2 (both functions).
  */
         .intel_syntax noprefix
 
-/* rdx is the system table. On the stack: at 32 the fifth argument, at 40 the size of the data, at 48 the data. */
+/* rdx points to the system table. On the stack: the fifth argument at 32, the size of the data at 40, the data at 48. */
 /* 53                   */  push    rbx
 /* 48 83 ec 40          */  sub     rsp, 64
 /* 48 8b 5a 58          */  mov     rbx, [rdx + 0x58]       /* RuntimeServices */
@@ -18,7 +18,7 @@
 /* ff c0                */  inc     eax
 /* 48 89 44 24 28       */  mov     [rsp + 40], rax
 
-/* GetVariable(name, GUID, attributes: none wanted, size: 1, data) */
+/* GetVariable(name, GUID, attributes: not requested, size: 1, data) */
 /* 48 8d 0d 6a 00 00 00 */  lea     rcx, [rip + name]
 /* 48 8d 15 53 00 00 00 */  lea     rdx, [rip + guid]
 /* 45 31 c0             */  xor     r8d, r8d
@@ -27,9 +27,9 @@
 /* 48 89 44 24 20       */  mov     [rsp + 32], rax
 /* ff 53 48             */  call    [rbx + 0x48]
 
-/* SetVariable(name, GUID, attributes, size, data). The data is one more; it is 0 where there was no such variable. Up to
- * 2 the size is 1 and the attributes are 2 (EFI_VARIABLE_BOOTSERVICE_ACCESS), which sets the variable. From 3 on both
- * are 0, which deletes it. */
+/* SetVariable(name, GUID, attributes, size, data). The data is the value that was read, plus 1; if the variable did not
+ * exist, the data is still 0 before the addition. For data below 3 the size is 1 and the attributes are 2
+ * (EFI_VARIABLE_BOOTSERVICE_ACCESS), which sets the variable. Otherwise both are 0, which deletes it. */
 /* 48 ff 44 24 30       */  inc     qword ptr [rsp + 48]
 /* 45 31 c9             */  xor     r9d, r9d
 /* 48 83 7c 24 30 03    */  cmp     qword ptr [rsp + 48], 3
@@ -41,7 +41,7 @@
 /* 48 8d 0d 20 00 00 00 */  lea     rcx, [rip + name]
 /* ff 53 58             */  call    [rbx + 0x58]
 
-/* Return EFI_SUCCESS in any case: the script reads the variable. */
+/* Return EFI_SUCCESS in any case, because the script reads the variable to see what happened. */
 /* 31 c0                */  xor     eax, eax
 /* 48 83 c4 40          */  add     rsp, 64
 /* 5b                   */  pop     rbx

@@ -1,4 +1,4 @@
-"""Custom files in place of packaged ones: the [[override]] tables of packages.toml, as docs/forking.md describes."""
+"""Reads the [[override]] tables of packages.toml: custom files that replace packaged ones (see docs/forking.md)."""
 
 import hashlib
 import re
@@ -13,9 +13,10 @@ from template.pins import tables
 
 @dataclass(frozen=True)
 class Override:
-    """A file that stands for a packaged one.
+    """A custom file that replaces a packaged one.
 
-    `file` is its path in the checkout; `replaces` is a row's source in contents.py; `licence` is an SPDX expression.
+    `file` is its path in the checkout; `replaces` is the `source` of a row in contents.py; `licence` is an SPDX
+    expression.
     """
 
     file: str
@@ -24,43 +25,47 @@ class Override:
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The absolute path of the file."""
         return CHECKOUT / self.file
 
     @property
     def line(self) -> str:
-        """What the image's own list says of it: "file SHA-256 replaces"."""
+        """The line in the list inside the image: file name, SHA-256, path of the replaced file."""
         return f"{self.path.name} {hashlib.sha256(self.path.read_bytes()).hexdigest()} {self.replaces}"
 
 
 def load(file: Path) -> list[Override]:
-    """Read the tables.
+    """Read and check the [[override]] tables.
 
     Args:
         file: packages.toml.
 
     Raises:
-        BuildError: one is not as it should be, its file is not there, or the image has nothing that it could replace.
+        BuildError: a table is not valid, its file is missing, or the image contains no file that it could replace.
     """
-    own = tables(file, "override", Override)
-    used = {contents.MBR, *(row.source for row in contents.ROWS if row.packaged)}
+    overrides = tables(file, "override", Override)
+    sources = {contents.MBR, *(row.source for row in contents.ROWS if row.packaged)}
     replaced: set[str] = set()
-    for one in own:
-        # The Makefile reads the path, too, and a space would end it there.
-        if not re.fullmatch(r"[\w.+~/-]+", one.file, re.ASCII):
-            raise BuildError(f"{file.name}: can't take the path {one.file!r}: use A-Z, a-z, 0-9 and . _ + ~ - / alone")
-        if not one.path.is_file():
+    for override in overrides:
+        # The Makefile also reads this path, as a list of words.
+        if not re.fullmatch(r"[\w.+~/-]+", override.file, re.ASCII):
             raise BuildError(
-                f"{file.name}: no file {one.file} in the checkout: put it there, or remove its [[override]]"
+                f"{file.name}: unusable path {override.file!r} in [[override]]: use only A-Z, a-z, 0-9 and . _ + ~ - /"
             )
-        if not re.fullmatch(r"[!-~]+( [!-~]+)*", one.licence):
-            raise BuildError(f"{file.name}: {one.file} has no licence: write it as SPDX does, such as GPL-2.0-or-later")
-        if one.replaces not in used:
+        if not override.path.is_file():
             raise BuildError(
-                f"{file.name}: nothing in the image comes from {one.replaces!r}, which {one.file} is to replace: "
-                "take a source that template/contents.py names"
+                f"{file.name}: no file {override.file} in the checkout: add the file, or remove its [[override]]"
             )
-        if one.replaces in replaced:
-            raise BuildError(f"{file.name}: {one.replaces} is replaced twice: remove one [[override]]")
-        replaced.add(one.replaces)
-    return own
+        if not re.fullmatch(r"[!-~]+( [!-~]+)*", override.licence):
+            raise BuildError(
+                f"{file.name}: {override.file} has no valid licence: use an SPDX expression such as GPL-2.0-or-later"
+            )
+        if override.replaces not in sources:
+            raise BuildError(
+                f"{file.name}: {override.file} replaces {override.replaces!r}, which is not in the image: "
+                "use a source from template/contents.py"
+            )
+        if override.replaces in replaced:
+            raise BuildError(f"{file.name}: two [[override]] tables replace {override.replaces}: remove one")
+        replaced.add(override.replaces)
+    return overrides

@@ -1,6 +1,6 @@
-"""Pinned Debian packages, as TOML files list them: the template in packages.toml, the tests in lab/packages/.
+"""Reads the TOML files that list Debian packages: packages.toml for the template, lab/packages/ for the tests.
 
-Not handled: whether a suite has them (template/apt.py).
+Not handled: whether a suite really has these packages (see template/apt.py).
 """
 
 import tomllib
@@ -17,11 +17,11 @@ _Table = TypeVar("_Table")
 
 @dataclass(frozen=True)
 class Pin:
-    """The one file that is wanted: a binary package's version in a suite, and the .deb's SHA-256.
+    """A binary package in a suite, with its exact version and the SHA-256 of the .deb.
 
-    Without a version it is whatever the suite has. `architecture` is Debian's name of the one that it
-    is built for; without it, it is this host's, or the package is for all. `folder` is where its files
-    are unpacked, for one of two packages whose files have the same names.
+    An empty `version` means the newest one in the suite. `architecture` is a Debian architecture name; if it is empty,
+    the package is architecture-independent or built for this host. `folder` is a directory to unpack the package into,
+    for a package with the same file names as another one.
     """
 
     name: str
@@ -33,15 +33,15 @@ class Pin:
 
     @property
     def qualified_name(self) -> str:
-        """Return the package's name as apt takes it."""
+        """Return the name of the package as apt expects it."""
         return f"{self.name}:{self.architecture}" if self.architecture else self.name
 
 
 def load_pins(file: Path) -> list[Pin]:
-    """Read a TOML file: `[[package]]` tables, one for each pin; `[[latest]]`, names of one suite, any version.
+    """Read a TOML file: a `[[package]]` table is a pin, a `[[latest]]` table lists package names without versions.
 
     Raises:
-        BuildError: the file is no TOML, or a table is not as it should be.
+        BuildError: the file is not valid TOML, or one of its tables is not valid.
     """
     pins = tables(file, "package", Pin)
     latest = _toml(file).get("latest", [])
@@ -49,7 +49,7 @@ def load_pins(file: Path) -> list[Pin]:
 
 
 def find(pins: Iterable[Pin], qualified_name: str, suite: str) -> Pin | None:
-    """Return the pin of a package, which two suites may have under one name; None if there is none."""
+    """Return the pin of a package in a suite, or None; two suites may have packages with the same name."""
     for pin in pins:
         if (pin.qualified_name, pin.suite) == (qualified_name, suite):
             return pin
@@ -57,15 +57,15 @@ def find(pins: Iterable[Pin], qualified_name: str, suite: str) -> Pin | None:
 
 
 def tables(file: Path, name: str, kind: type[_Table]) -> list[_Table]:
-    """Read a TOML file's tables of one name.
+    """Read the tables `[[name]]` of a TOML file.
 
     Args:
-        file: the file.
-        name: the tables', which stands between two pairs of brackets.
-        kind: what such a table becomes; all its fields are strings.
+        file: the TOML file.
+        name: the name of the tables.
+        kind: the dataclass to make from each table; all its fields are strings.
 
     Raises:
-        BuildError: the file is no TOML, or a table lacks a field, or has another.
+        BuildError: the file is not valid TOML, or a table has a missing or an unknown field.
     """
     found = _toml(file).get(name, [])
     keys = signature(kind).parameters
@@ -79,8 +79,10 @@ def tables(file: Path, name: str, kind: type[_Table]) -> list[_Table]:
         )
 
     if not isinstance(found, list) or not all(map(fits, found)):
-        others = "".join(f", perhaps {key}" for key in keys if key not in needed)
-        raise BuildError(f"{file.name}: a table [[{name}]] has {', '.join(needed)}{others}, all in quotes: correct it")
+        optional = "".join(f", optionally {key}" for key in keys if key not in needed)
+        raise BuildError(
+            f"{file.name}: a table [[{name}]] must have the strings {', '.join(needed)}{optional}: correct it"
+        )
     return [kind(**table) for table in found]
 
 
@@ -88,7 +90,7 @@ def _toml(file: Path) -> dict[str, Any]:
     try:
         read = tomllib.loads(file.read_text())
     except tomllib.TOMLDecodeError as error:
-        raise BuildError(f"{file.name} is no TOML ({error}): correct it there") from None
+        raise BuildError(f"{file.name} is not valid TOML ({error}): correct it") from None
     if unknown := sorted(set(read) - {"package", "latest", "override"}):
-        raise BuildError(f"{file.name}: unknown table [[{unknown[0]}]]: there are package, latest and override")
+        raise BuildError(f"{file.name}: unknown table [[{unknown[0]}]]: use package, latest or override")
     return read

@@ -90,8 +90,8 @@ def leave_out_secure_boot(fork: Fork) -> None:
     for old, new in (("grubx64.efi", "BOOTX64.EFI"), ("grubaa64.efi", "BOOTAA64.EFI")):
         assert text.count(f'"EFI/BOOT/{old}"') == 1
         text = text.replace(f'"EFI/BOOT/{old}"', f'"EFI/BOOT/{new}"')
-    text, found = re.subn(r',\s+enroll=".*?"', "", text)
-    assert found == 6
+    text, found = re.subn(r",\s+enroll=.*(?=,\n)", "", text)
+    assert found == 5
     rows.write_text(text)
     packages = fork.place / "template/packages.toml"
     kept, mark, _ = packages.read_text().partition("# Secure Boot:")

@@ -158,7 +158,7 @@ def test_page_lists_the_commands_of_each_build(platform: str) -> None:
         if line.startswith("|")
     ]
     names = (platform, f"{platform}, ECDSA") if platform in ipxe_commands.ECDSA else (platform,)
-    found = ipxe_commands.listed(COLUMNS[platform](), len(names) > 1)
+    found = ipxe_commands.list_commands(COLUMNS[platform](), len(names) > 1)
     for name, builds_commands in zip(names, found, strict=True):
         column = head.index(name)
         assert builds_commands == everywhere | {row[0] for row in rows if row[column] == "yes"}

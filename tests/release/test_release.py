@@ -1,4 +1,4 @@
-"""What is released: the same bytes wherever it is made, and a bill of materials that is true."""
+"""Release files: the same bytes wherever they are built, and a correct bill of materials."""
 
 import ast
 import json
@@ -24,6 +24,7 @@ from boots_from import image
 from release import bill_of_materials, update_packages
 from release.artifacts import BILL, PREBAKED, PREBAKED_URL, SUMS, ZIPAPP
 from template import apt, contents, image_map
+from template import mark as mark_programs
 from template.apt import Package
 from template.build import build
 from template.build_tools import BuildError
@@ -37,7 +38,7 @@ VERSION = boots_from.__version__
 
 
 def make(place: Path, umask: int, zone: str) -> Path:
-    """Make a release from nothing but the files under version control, and the packages; return its directory."""
+    """Make a release from the files under version control and the downloaded packages; return its directory."""
     fresh_checkout.copy(place, packages=True)
     env = {**os.environ, "PYTHONPATH": str(place / "src"), "TZ": zone}
     for module in ("template", "release"):
@@ -47,31 +48,31 @@ def make(place: Path, umask: int, zone: str) -> Path:
 
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Return two releases, made in two places."""
+    """Return two releases, made in different directories."""
     return (
         make(tmp_path_factory.mktemp("one"), 0o022, "UTC"),
         make(tmp_path_factory.mktemp("another place"), 0o077, "Pacific/Kiritimati"),
     )
 
 
-def test_bump_changes_versions_and_hashes_and_nothing_else() -> None:
+def test_pinning_changes_only_versions_and_hashes() -> None:
     text = PACKAGES.read_text()
     pins = load_pins(PACKAGES)
     packages = [
         Package(pin.qualified_name, f"9:{number}.0+x", pin.suite, "ab" * 32, CACHE) for number, pin in enumerate(pins)
     ]
-    bumped = update_packages.pin(text, packages)
-    changed = [new for old, new in zip(text.splitlines(), bumped.splitlines(), strict=True) if old != new]
+    updated = update_packages.pin(text, packages)
+    changed = [new for old, new in zip(text.splitlines(), updated.splitlines(), strict=True) if old != new]
     assert [line for line in changed if line.startswith("version")] == [
         f'version = "{package.version}"' for package in packages
     ]
     assert len(changed) == 2 * len(packages)
     unchanged = [Package(pin.qualified_name, pin.version, pin.suite, pin.sha256, CACHE) for pin in pins]
-    assert update_packages.pin(bumped, unchanged) == text
+    assert update_packages.pin(updated, unchanged) == text
 
 
-def test_bump_shows_features_that_take_more_than_a_line() -> None:
-    """As BIOS's screen has them, and UEFI's."""
+def test_feature_list_wider_than_screen() -> None:
+    """With the line breaks of a BIOS screen, and of a UEFI console."""
     bios = "Features: VLAN DNS HTTP HTTPS iSCSI NFS SRP TFTP AoE ELF MBOOT PXE bzImage Menu \r\nPXEXT\r\n\nboots-from"
     assert (
         update_packages.features_on(bios)
@@ -80,15 +81,15 @@ def test_bump_shows_features_that_take_more_than_a_line() -> None:
     assert update_packages.features_on("Features: VLAN DNS AoE EFI Menu\r\n\r\nboots-from") == "VLAN DNS AoE EFI Menu"
 
 
-@pytest.mark.parametrize("second", [False, True], ids=["the pinned one", "iPXE 2.0"])
-def test_bump_tells_an_ipxe_with_usb_host_drivers(tmp_path: Path, second: bool) -> None:
-    """As the second build is, were it the first."""
-    first, other, *rest = load_pins(PACKAGES)
-    packages = apt.fetch([replace(other, folder="") if second else first, other, *rest], CACHE)
+@pytest.mark.parametrize("usb_drivers", [False, True], ids=["main iPXE", "iPXE 2.0"])
+def test_ipxe_with_usb_drivers_is_detected(tmp_path: Path, usb_drivers: bool) -> None:
+    """The package of the ECDSA iPXE has them, if its files replace those of the main iPXE."""
+    main, ecdsa, *rest = load_pins(PACKAGES)
+    packages = apt.fetch([replace(ecdsa, folder="") if usb_drivers else main, ecdsa, *rest], CACHE)
     template = tmp_path / "template.iso"
     (tmp_path / "work").mkdir()
     build(packages, [], template, tmp_path / "work")
-    assert update_packages.leaves_usb_to_the_firmware(template.read_bytes()) is not second
+    assert update_packages.leaves_usb_to_firmware(template.read_bytes()) is not usb_drivers
 
 
 @pinned_only
@@ -110,7 +111,7 @@ def test_two_releases_are_equal(releases: tuple[Path, Path]) -> None:
 
 
 @pinned_only
-def test_sums_are_of_every_other_file(releases: tuple[Path, Path]) -> None:
+def test_sums_cover_every_other_file(releases: tuple[Path, Path]) -> None:
     checked = subprocess.run(
         ["sha256sum", "--check", "--strict", SUMS], cwd=releases[0], check=True, capture_output=True, text=True
     )
@@ -119,15 +120,15 @@ def test_sums_are_of_every_other_file(releases: tuple[Path, Path]) -> None:
 
 
 @pinned_only
-def test_bill_names_every_package_and_every_program(releases: tuple[Path, Path]) -> None:
+def test_bill_has_every_package_and_program(releases: tuple[Path, Path]) -> None:
     text = (releases[0] / BILL).read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     assert text == bill_of_materials.make(image.read_template())
     bill = json.loads(text)
     *packages, mark = bill["components"]
     listed = [f"{part['name']} {part['version']} {part['hashes'][0]['content']}" for part in packages]
-    firmware = [line.split() for line in image.packages(image.read_template())]
-    assert listed == [f"{name} {version} {sha256}" for name, version, _, sha256 in firmware]
+    in_image = [line.split() for line in image.packages(image.read_template())]
+    assert listed == [f"{name} {version} {sha256}" for name, version, _, sha256 in in_image]
     sources = {part["name"]: [entry["value"] for entry in part["properties"]] for part in packages}
     assert sources["syslinux-common"] == sources["isolinux"]
     assert sources["shim-signed:arm64"][0] == "shim"
@@ -138,25 +139,26 @@ def test_bill_names_every_package_and_every_program(releases: tuple[Path, Path])
     assert len(files) == 18
     assert mark["name"] == "boots-from-mark"
     assert {file["name"] for file in mark["components"]} == {
-        f"EFI/BOOT/mark-running-{machine}.efi" for machine in ("x86_64", "arm64", "riscv64", "loong64")
+        f"EFI/BOOT/mark-running-{machine}.efi" for machine in mark_programs.MACHINES
     }
-    # Two builds of iPXE, each with its own files.
-    builds = {part["version"]: part for part in bill["components"] if part["name"] == "ipxe"}
+    # Both builds of iPXE, each with its own files.
+    builds = [part for part in bill["components"] if part["name"] == "ipxe"]
+    (ecdsa_pin,) = (pin for pin in load_pins(PACKAGES) if pin.folder == "ecdsa")
+    (ecdsa,) = (part for part in builds if part["version"] == ecdsa_pin.version)
     assert len(builds) == 2
-    newer = next(part for version, part in builds.items() if version.startswith("2."))
     assert {"EFI/BOOT/ecdsa-ipxe-x86_64.efi", "EFI/BOOT/ecdsa-ipxe-arm64.efi"} <= {
-        file["name"] for file in newer["components"]
+        file["name"] for file in ecdsa["components"]
     }
 
 
-def files_of_the_image(image_file: Path, work: Path) -> dict[str, bytes]:
-    """Return each file of both file systems, as public tools read them, by its name in the bill."""
+def files_in(image_file: Path, work: Path) -> dict[str, bytes]:
+    """Return each file of both file systems, as public tools read it, by its name in the bill."""
     iso, esp = work / "iso", work / "esp"
     extract = ["xorriso", "-no_rc", "-osirrox", "on", "-indev", str(image_file), "-extract", "/", str(iso)]
     subprocess.run(extract, check=True, capture_output=True)
     report = ["xorriso", "-no_rc", "-indev", str(image_file), "-report_system_area", "plain"]
-    said = subprocess.run(report, check=True, capture_output=True, text=True).stdout
-    partition = re.search(r"MBR partition *: *2 +\S+ +0xef +(\d+) +(\d+)", said)
+    printed = subprocess.run(report, check=True, capture_output=True, text=True).stdout
+    partition = re.search(r"MBR partition *: *2 +\S+ +0xef +(\d+) +(\d+)", printed)
     assert partition
     start, size = (512 * int(word) for word in partition.groups())
     (work / "esp.img").write_bytes(image_file.read_bytes()[start : start + size])
@@ -173,18 +175,18 @@ def files_of_the_image(image_file: Path, work: Path) -> dict[str, bytes]:
 
 
 @pinned_only
-def test_bill_has_every_file_of_the_image(tmp_path: Path) -> None:
-    """By its own hash, in the component of the package that it is from; but for what the build writes itself."""
+def test_bill_has_every_file_in_the_image(tmp_path: Path) -> None:
+    """With its hash, in the component of its package; except for the files that the build itself writes."""
     bill = json.loads(bill_of_materials.make(image.read_template()))
     hashes = {
         file["name"]: (part["name"], file["hashes"][0]["content"])
         for part in bill["components"]
         for file in part["components"]
     }
-    found = files_of_the_image(TEMPLATE, tmp_path)
+    found = files_in(TEMPLATE, tmp_path)
     assert len(found) > 15
-    own = {row.path for row in contents.ROWS if row.source in contents.MARKS.values()}
-    written = {row.path for row in contents.ROWS if not row.packaged} - own
+    marks = {row.path for row in contents.ROWS if row.source in contents.MARKS.values()}
+    written = {row.path for row in contents.ROWS if not row.packaged} - marks
     assert set(found) - set(hashes) == written | {"boot/isolinux/boot.cat"}
     assert set(hashes) - set(found) == {"MBR"}
     assert {name: hashes[name][1] for name in found if name in hashes} == {
@@ -192,13 +194,13 @@ def test_bill_has_every_file_of_the_image(tmp_path: Path) -> None:
     }
     owners = {name: hashes[name][0].split(":")[0] for name in hashes}
     for name, content in found.items():
-        if name.endswith(".EFI"):  # the only ones that Microsoft has signed are shim's
+        if name.endswith(".EFI"):  # of these Microsoft has signed only shim
             assert (owners[name] == "shim-signed") == (b"Microsoft Corporation UEFI CA" in content)
 
 
 @pytest.fixture
 def pypi() -> Iterator[tuple[str, list[bytes]]]:
-    """Return the address of a server that takes every upload, and what was uploaded."""
+    """Return the address of a server that accepts every upload, and the list of uploads."""
     taken: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -219,8 +221,8 @@ def pypi() -> Iterator[tuple[str, list[bytes]]]:
 
 
 @pinned_only
-def test_packages_can_be_published(releases: tuple[Path, Path], pypi: tuple[str, list[bytes]]) -> None:
-    """With the command of the workflow, but for where to and who: twine reads their metadata."""
+def test_packages_can_be_uploaded(releases: tuple[Path, Path], pypi: tuple[str, list[bytes]]) -> None:
+    """With the twine command of the workflow, to a local server; twine reads the metadata of the packages."""
     url, taken = pypi
     (line,) = (line for line in scripts("release.yml", "publish").splitlines() if " upload " in line)
     command = line.replace("tools/bin/python", sys.executable)
@@ -243,16 +245,16 @@ def test_packages_can_be_published(releases: tuple[Path, Path], pypi: tuple[str,
 
 
 @pinned_only
-def test_zipapp_is_the_command(releases: tuple[Path, Path], tmp_path: Path) -> None:
-    """With its exit status, from any directory; an older Python gets one line."""
+def test_zipapp_behaves_like_the_command(releases: tuple[Path, Path], tmp_path: Path) -> None:
+    """Same image and exit status, from any directory; an old Python prints a one-line error."""
     zipapp = releases[0] / ZIPAPP
     assert os.access(zipapp, os.X_OK)
     for name in ("hashlib", "boots_from"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('taken from the current directory')\n")
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-S", "-W", "error", zipapp, *words],
+            [sys.executable, "-S", "-W", "error", zipapp, *arguments],
             cwd=tmp_path, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
@@ -266,28 +268,29 @@ def test_zipapp_is_the_command(releases: tuple[Path, Path], tmp_path: Path) -> N
         start = packed.read("__main__.py").decode()
     fake = "import sys, collections; sys.version_info = (3, 10, 12); sys.version = '3.10.12 (main)'\n"
     result = subprocess.run([sys.executable, "-c", fake + start], capture_output=True, text=True, check=False)
-    said = "boots-from: this needs Python 3.11 or newer, and is run by 3.10.12\n"
-    assert (result.returncode, result.stderr) == (2, said)
+    message = "boots-from: this needs Python 3.11 or newer, and is run by 3.10.12\n"
+    assert (result.returncode, result.stderr) == (2, message)
 
 
-def test_start_of_the_zipapp_is_read_by_every_python() -> None:
-    """Up to the line that says what is needed: no syntax of newer ones."""
+def test_entry_point_parses_on_old_python() -> None:
+    """So that an old Python gets as far as the line that names the required version."""
     ast.parse((CHECKOUT / "src/__main__.py").read_text(), feature_version=(3, 4))
 
 
-def test_zipapp_made_in_the_usual_way_fails_with_a_status(tmp_path: Path) -> None:
+def test_plain_zipapp_has_exit_status(tmp_path: Path) -> None:
+    """Made by the zipapp module of Python, with and without src/__main__.py."""
     for source, main in ((CHECKOUT / "src", []), (tmp_path / "plain", ["-m", "boots_from.cli:main"])):
         if main:
             shutil.copytree(CHECKOUT / "src/boots_from", source / "boots_from")
         made = tmp_path / "made.pyz"
         subprocess.run([sys.executable, "-m", "zipapp", source, "-o", made, *main], check=True)
-        for words, status in ((["http://h/"], 0), (["ftp://h/"], 2), ([], 2), (["--version"], 0)):
-            result = subprocess.run([sys.executable, made, *words], cwd=tmp_path, capture_output=True, check=False)
+        for arguments, status in ((["http://h/"], 0), (["ftp://h/"], 2), ([], 2), (["--version"], 0)):
+            result = subprocess.run([sys.executable, made, *arguments], cwd=tmp_path, capture_output=True, check=False)
             assert result.returncode == status
 
 
-def test_bill_is_of_the_image_that_it_is_given() -> None:
-    """The hashes are of its own bytes, and its own list says what it is made of."""
+def test_bill_describes_the_given_image() -> None:
+    """Hashes of its own bytes, and the packages in its own list."""
     template = image.read_template()
     files = {
         file["name"]: file["hashes"][0]["content"]
@@ -306,7 +309,8 @@ def test_bill_is_of_the_image_that_it_is_given() -> None:
     ):
         other = bytearray(template)
         other[parts[what].start + 100] ^= 1
-        with pytest.raises(BuildError, match=r"the image's .* is not .*'s: build it anew"):
+        message = r"^\S+ in the template differs from the file in .*: run make template$"
+        with pytest.raises(BuildError, match=message):
             bill_of_materials.make(bytes(other))
     name, version, *_ = image.packages(template)[0].split()
     another = template.replace(f"{name} {version} ".encode(), f"{name} {version[:-1]}~ ".encode())

@@ -1,4 +1,4 @@
-"""The workflows' own scripts, run here; GitHub's machines can't be had in a test."""
+"""Runs the scripts of the GitHub workflows, without GitHub."""
 
 import os
 import re
@@ -29,15 +29,15 @@ def scripts(workflow: str, name: str) -> str:
 
 
 @pytest.mark.parametrize(("state", "status"), [("not yet released", 1), ("2026-12-01", 0)])
-def test_release_wants_a_changelog_that_says_when(tmp_path: Path, state: str, status: int) -> None:
+def test_release_requires_date_in_changelog(tmp_path: Path, state: str, status: int) -> None:
     (line,) = re.findall(r"^if grep .*not yet released.*$", scripts("release.yml", "check"), re.MULTILINE)
     (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n## {VERSION} ({state})\n")
     script = f"version={VERSION}; {line}"
     assert subprocess.run(["bash", "-ec", script], cwd=tmp_path, check=False).returncode == status
 
 
-def test_wheel_of_one_job_bakes_the_same_image_in_the_other(tmp_path: Path) -> None:
-    """And another image is noticed."""
+def test_wheel_job_bakes_same_image_as_test_job(tmp_path: Path) -> None:
+    """And fails if the image differs."""
     build = job("ci.yml", "test")["steps"]
     (made,) = (step["run"] for step in build if "SHA256SUMS" in step.get("run", ""))
     first, second = tmp_path / "first", tmp_path / "second"
@@ -57,14 +57,14 @@ def test_wheel_of_one_job_bakes_the_same_image_in_the_other(tmp_path: Path) -> N
     assert subprocess.run(command, cwd=second, env=env, check=False).returncode == 1
 
 
-def test_wheel_is_tried_with_every_python_from_the_oldest() -> None:
+def test_wheel_job_covers_oldest_and_current_python() -> None:
     pythons = job("ci.yml", "wheel")["strategy"]["matrix"]["python"]
     assert pythons[0] == "3.11"
     assert f"{sys.version_info[0]}.{sys.version_info[1]}" in pythons
 
 
-def test_release_wants_its_own_address(tmp_path: Path) -> None:
-    """The package names where it is from; another repository's release would name this one."""
+def test_release_requires_own_repository(tmp_path: Path) -> None:
+    """HOME is part of the package; in a fork it would otherwise still name this repository."""
     lines = scripts("release.yml", "check").splitlines()
     (at,) = (number for number, line in enumerate(lines) if line.startswith("home="))
     server, _, repository = boots_from.HOME.partition("github.com")
@@ -74,12 +74,12 @@ def test_release_wants_its_own_address(tmp_path: Path) -> None:
         assert subprocess.run(command, cwd=CHECKOUT, env=env, check=False).returncode == status
 
 
-def test_nothing_is_attached_that_pypi_refused() -> None:
+def test_nothing_is_published_after_failed_upload() -> None:
     needs = {name: job("release.yml", name).get("needs") for name in ("build", "publish", "attach", "page")}
     assert needs == {"build": "check", "publish": "build", "attach": "publish", "page": "attach"}
 
 
-def test_page_is_put_under_both_names(tmp_path: Path) -> None:
+def test_page_has_both_names(tmp_path: Path) -> None:
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist/boots-from.html").write_text("the page")
     subprocess.run(["bash", "-ec", scripts("release.yml", "page")], cwd=tmp_path, check=True)

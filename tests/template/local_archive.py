@@ -1,4 +1,4 @@
-"""A Debian archive of the tests' own: real packages, signed and served on loopback."""
+"""A small Debian archive for tests: real packages, signed, and served over HTTP on loopback."""
 
 import hashlib
 import random
@@ -16,7 +16,7 @@ from pathlib import Path
 from template.pins import Pin
 
 SUITE = "teststable"
-OTHER = "s390x"  # an architecture that the host isn't of
+OTHER = "s390x"  # an architecture other than that of the host
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -26,7 +26,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 @dataclass
 class Key:
-    """What signs an archive: the words that start gpg with it, and its public half."""
+    """A key that signs an archive: the gpg command line that uses it, and a keyring with its public half."""
 
     gpg: list[str]
     keyring: Path
@@ -34,7 +34,7 @@ class Key:
 
 @contextmanager
 def signing_key(home: Path) -> Iterator[Key]:
-    """Make a key in an empty directory; its agent ends with the block."""
+    """Create a key in an empty directory, and stop its gpg-agent when the block ends."""
     home.chmod(0o700)
     gpg = ["gpg", "--batch", "--homedir", str(home)]
     generate = ["--quick-generate-key", "test@example.org", "ed25519", "sign", "never"]
@@ -49,7 +49,7 @@ def signing_key(home: Path) -> Iterator[Key]:
 
 @dataclass
 class Archive:
-    """A package archive: `root` is served at `mirror`."""
+    """A package archive: the directory `root`, served at the URI `mirror`."""
 
     root: Path
     mirror: str
@@ -60,7 +60,7 @@ class Archive:
         return self.key.keyring
 
     def publish(self, name: str, version: str, architecture: str = "all", suite: str = SUITE, size: int = 0) -> Pin:
-        """Build a package, larger by `size` bytes, and put it alone into a suite; return the pin of it."""
+        """Build a package with `size` bytes of random data, make it the only one in a suite, and return its pin."""
         tree = self.root.parent / f"{name}-{version}"
         (tree / "DEBIAN").mkdir(parents=True)
         fields = {"Package": name, "Version": version, "Architecture": architecture, "Maintainer": "t <t@example.org>"}
@@ -76,10 +76,10 @@ class Archive:
         return Pin(name, suite, version, hashlib.sha256(deb.read_bytes()).hexdigest())
 
     def put(self, suite: str, *debs: Path) -> None:
-        """Put packages, and no others, into a suite, whose index has expired."""
-        native = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True)
-        here = native.stdout.strip()
-        indexes: dict[str, str] = dict.fromkeys((here, OTHER, "amd64", "arm64"), "")
+        """Replace the content of a suite with these packages; the index of the suite has expired."""
+        command = ["dpkg", "--print-architecture"]
+        native = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        indexes: dict[str, str] = dict.fromkeys((native, OTHER, "amd64", "arm64"), "")
         for deb in debs:
             control = subprocess.run(["dpkg-deb", "-f", deb], capture_output=True, text=True, check=True).stdout
             fields = {name: re.search(rf"^{name}: (.*)", control, re.MULTILINE) for name in ("Package", "Architecture")}
@@ -95,7 +95,7 @@ class Archive:
         self._sign(suite, indexes)
 
     def weaken(self, name: str) -> None:
-        """Let a suite's signed index have no hashes but MD5."""
+        """Sign the suite again, with an index that has only MD5 hashes."""
         suite = self.root / "dists" / name
         lines = (suite / "Release").read_text().replace("SHA256:", "MD5Sum:").splitlines()
         for number, line in enumerate(lines):
@@ -134,7 +134,7 @@ class Archive:
 
 @contextmanager
 def serving(root: Path, key: Key) -> Iterator[Archive]:
-    """Serve an empty archive until the block ends."""
+    """Create an empty archive and serve it until the block ends."""
     root.mkdir()
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(root))) as server:
         thread = threading.Thread(target=server.serve_forever)

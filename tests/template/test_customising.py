@@ -1,4 +1,7 @@
-"""docs/forking.md, row by row: the edit, what it says to run then, and what comes of it. tests/boot boots some."""
+"""docs/forking.md, row by row: makes the edit, runs the commands of that row, and checks the result.
+
+tests/boot/test_custom_images.py boots some of the results.
+"""
 
 import hashlib
 import json
@@ -28,18 +31,18 @@ def fork(tmp_path: Path) -> Fork:
     return Fork(tmp_path / "fork")
 
 
-def other_ipxe(work: Path) -> bytes:
-    """Return iPXE 2.0 for x86-64, as somebody's own build."""
+def custom_ipxe(work: Path) -> bytes:
+    """Return iPXE 2.0 for x86-64, as an example of a custom build."""
     (package,) = apt.fetch([pin for pin in load_pins(PACKAGES) if pin.folder == "ecdsa"], CACHE)
     return (apt.unpack(package, work) / IPXE).read_bytes()
 
 
 def file_of(baked: Path, path: str) -> bytes:
-    """Return a file of an image's ISO 9660 tree."""
+    """Return the content of a file in the ISO 9660 tree of an image."""
     return subprocess.run(["isoinfo", "-R", "-x", path, "-i", baked], check=True, capture_output=True).stdout
 
 
-def test_every_row_of_the_page_is_here() -> None:
+def test_every_row_has_a_test() -> None:
     page = (CHECKOUT / "docs/forking.md").read_text()
     rows = [line.split(" | ")[0].removeprefix("| ").partition(":")[0] for line in re.findall(r"^\| .*", page, re.M)]
     assert rows == [
@@ -57,7 +60,7 @@ def test_every_row_of_the_page_is_here() -> None:
     ]
 
 
-def test_another_script(fork: Fork) -> None:
+def test_custom_script(fork: Fork) -> None:
     before = script(fork.bake())
     fork.edit("src/boots_from/boot.ipxe", ("prompt --key s --timeout 10000 Try", "prompt --key s --timeout 5000 Try"))
     assert script(fork.bake()) == before.replace(
@@ -65,10 +68,10 @@ def test_another_script(fork: Fork) -> None:
     )
 
 
-def test_a_word_of_ones_own_in_the_script(fork: Fork) -> None:
+def test_custom_placeholder_in_script(fork: Fork) -> None:
     fork.edit("src/boots_from/boot.ipxe", ("set try:int32 0\n", "set try:int32 0\nset tag @TAG@\n"))
-    said = fork.make("iso", "URL=http://h/x", status=2)
-    assert said.startswith(
+    output = fork.make("iso", "URL=http://h/x", status=2)
+    assert output.startswith(
         "boots-from: boot.ipxe has @TAG@, which boot_script.py does not fill in: add it to the words there\n"
     )
     assert not (fork.place / "boots-from.iso").exists()
@@ -76,14 +79,14 @@ def test_a_word_of_ones_own_in_the_script(fork: Fork) -> None:
     assert "\nset tag mine\n" in script(fork.bake())
 
 
-def test_a_script_that_is_longer(fork: Fork) -> None:
+def test_longer_script(fork: Fork) -> None:
     fork.edit("src/boots_from/image.py", ("SLOT_SIZE = 14336", "SLOT_SIZE = 32768"))
     fork.make("template")
     url = "http://h/".ljust(14336, "x")
     assert url in script(fork.bake(url), 32768)
 
 
-def test_other_url_schemes(fork: Fork) -> None:
+def test_custom_url_scheme(fork: Fork) -> None:
     source = (fork.place / "src/boots_from/boot_url.py").read_text()
     (http,) = re.findall(r'^    Scheme\("http", .*\n', source, re.MULTILINE)
     fork.edit("src/boots_from/boot_url.py", (http, http + http.replace("http", "slam").replace("HTTP", "SLAM")))
@@ -94,8 +97,8 @@ def test_other_url_schemes(fork: Fork) -> None:
 
 def test_ipxe_2_everywhere(fork: Fork) -> None:
     pins = [pin for pin in load_pins(PACKAGES) if pin.name == "ipxe"]
-    first, second = (f'version = "{pin.version}"\nsuite = "{pin.suite}"\nsha256 = "{pin.sha256}"' for pin in pins)
-    fork.edit(TOML, (first, second))
+    main, ecdsa = (f'version = "{pin.version}"\nsuite = "{pin.suite}"\nsha256 = "{pin.sha256}"' for pin in pins)
+    fork.edit(TOML, (main, ecdsa))
     fork.make("template")
     fork.python("-m", "docgen.layout_tables")
     lines = image.packages(fork.template)
@@ -103,10 +106,10 @@ def test_ipxe_2_everywhere(fork: Fork) -> None:
 
 
 @pinned_only
-def test_a_file_of_ones_own(fork: Fork, tmp_path: Path) -> None:
-    """Is in the image, which says so, and is seen when it changes."""
+def test_custom_file_replaces_packaged_file(fork: Fork, tmp_path: Path) -> None:
+    """The image, the command, the page and the bill of materials name the file; a change of the file is noticed."""
     file = "src/boots_from/template.iso"
-    content = other_ipxe(tmp_path)
+    content = custom_ipxe(tmp_path)
     digest = hashlib.sha256(content).hexdigest()
     fork.put("own/mine.efi", content)
     (example,) = re.findall(r"```toml\n(.*?)```", (fork.place / "docs/forking.md").read_text(), re.DOTALL)
@@ -117,8 +120,8 @@ def test_a_file_of_ones_own(fork: Fork, tmp_path: Path) -> None:
     listed = file_of(fork.place / file, "/firmware.txt").decode()
     assert listed.encode() in fork.template
     assert f"\n\n{image.OVERRIDE_LIST_TITLE.decode()}mine.efi {digest} {IPXE}\n\n" in listed
-    said = fork.python("-m", "boots_from", "--version")
-    assert f"\nfirmware mine.efi, not Debian's, in place of {IPXE}; SHA-256\n  {digest}\n" in said
+    output = fork.python("-m", "boots_from", "--version")
+    assert f"\nfirmware mine.efi, not Debian's, in place of {IPXE}; SHA-256\n  {digest}\n" in output
     fork.python("-m", "web")
     page = (fork.place / "dist/boots-from.html").read_text()
     assert f"<li>mine.efi, not from Debian, in place of {IPXE}; SHA-256 {digest}</li>" in page
@@ -136,81 +139,91 @@ def test_a_file_of_ones_own(fork: Fork, tmp_path: Path) -> None:
 
     fork.make("--question", file)
     fork.put("own/mine.efi", content + b"another build")
-    said = fork.python("-c", bill.format("image.read_template()"), status=1)
-    assert "BuildError: the image's own files are not those of packages.toml: run make template" in said
+    output = fork.python("-c", bill.format("image.read_template()"), status=1)
+    assert "BuildError: the template has other [[override]] files than packages.toml: run make template\n" in output
     fork.make("--question", file, status=1)
     fork.make("template")
     assert fork.template.count(content + b"another build") == 1
 
     (fork.place / "own/mine.efi").unlink()
-    said = fork.make("template", status=2)
+    output = fork.make("template", status=2)
     assert (
-        "template: packages.toml: no file own/mine.efi in the checkout: put it there, or remove its [[override]]"
-        in said
-    )
+        "\ntemplate: error: packages.toml: no file own/mine.efi in the checkout: "
+        "add the file, or remove its [[override]]\n"
+    ) in output
 
 
-GOOD = f'[[override]]\nfile = "README.md"\nreplaces = "{IPXE}"\nlicence = "MIT"\n'
-TAKES = "a table [[override]] has file, replaces, licence, all in quotes: correct it"
-BAD_TABLES = {
-    "a space": (GOOD.replace("README.md", "my build.efi"), "can't take the path 'my build.efi': use A-Z, a-z, 0-9 and"),
-    "no file": (GOOD.replace("README.md", "template"), "no file template in the checkout: put it there, or remove its"),
-    "no licence": (
-        GOOD.replace("MIT", ""),
-        "README.md has no licence: write it as SPDX does, such as GPL-2.0-",
+VALID = f'[[override]]\nfile = "README.md"\nreplaces = "{IPXE}"\nlicence = "MIT"\n'
+FIELDS = ": a table [[override]] must have the strings file, replaces, licence: correct it"
+INVALID_TABLES = {
+    "space in path": (
+        VALID.replace("README.md", "my build.efi"),
+        ": unusable path 'my build.efi' in [[override]]: use only A-Z, a-z, 0-9 and . _ + ~ - /",
     ),
-    "replaces nothing": (
-        GOOD.replace(IPXE, "usr/lib/ipxe/ipxe.efi"),
-        "nothing in the image comes from 'usr/lib/ipxe/ipxe.efi', which README.md is to replace: take a source that",
+    "missing file": (
+        VALID.replace("README.md", "template"),
+        ": no file template in the checkout: add the file, or remove its [[override]]",
     ),
-    "twice": (GOOD + GOOD, f"{IPXE} is replaced twice: remove one [[override]]"),
-    "another field": (GOOD.replace("licence", "license"), TAKES),
-    "no string": (GOOD.replace('"MIT"', "1"), TAKES),
-    "one bracket": (GOOD.replace("[[override]]", "[override]"), TAKES),
-    "another table": (
-        GOOD.replace("override", "mine"),
-        "unknown table [[mine]]: there are package, latest and override",
+    "empty licence": (
+        VALID.replace("MIT", ""),
+        ": README.md has no valid licence: use an SPDX expression such as GPL-2.0-or-later",
     ),
-    "no suite": ('[[package]]\nname = "x"\n', "a table [[package]] has name, suite, perhaps version, perhaps sha256,"),
-    "no TOML": ("[[own]\n", "packages.toml is no TOML (Expected "),
+    "replaced file not in image": (
+        VALID.replace(IPXE, "usr/lib/ipxe/ipxe.efi"),
+        ": README.md replaces 'usr/lib/ipxe/ipxe.efi', which is not in the image: "
+        "use a source from template/contents.py",
+    ),
+    "replaced twice": (VALID + VALID, f": two [[override]] tables replace {IPXE}: remove one"),
+    "unknown field": (VALID.replace("licence", "license"), FIELDS),
+    "not a string": (VALID.replace('"MIT"', "1"), FIELDS),
+    "single brackets": (VALID.replace("[[override]]", "[override]"), FIELDS),
+    "unknown table": (
+        VALID.replace("[[override]]", "[[mine]]"),
+        ": unknown table [[mine]]: use package, latest or override",
+    ),
+    "missing suite": (
+        '[[package]]\nname = "x"\n',
+        ": a table [[package]] must have the strings name, suite, optionally version, optionally sha256, "
+        "optionally architecture, optionally folder: correct it",
+    ),
+    "invalid TOML": ("[[override]\n", " is not valid TOML (Expected "),
 }
 
 
-@pytest.mark.parametrize(("tables", "message"), BAD_TABLES.values(), ids=BAD_TABLES)
-def test_bad_tables(tmp_path: Path, tables: str, message: str) -> None:
+@pytest.mark.parametrize(("tables", "message"), INVALID_TABLES.values(), ids=INVALID_TABLES)
+def test_invalid_table_is_refused(tmp_path: Path, tables: str, message: str) -> None:
     file = tmp_path / "packages.toml"
     file.write_text(PACKAGES.read_text() + tables)
     with pytest.raises(BuildError) as refused:
         load_pins(file)
         overrides.load(file)
     (line,) = str(refused.value).splitlines()
-    assert line.startswith("packages.toml")
-    assert message in line
+    assert line.startswith(f"packages.toml{message}")
 
 
 @pinned_only
-def test_no_secure_boot(fork: Fork) -> None:
+def test_without_secure_boot(fork: Fork) -> None:
     leave_out_secure_boot(fork)
     fork.make("template")
     fork.python("-m", "docgen.layout_tables")
-    said = fork.python("-m", "boots_from", "--version")
-    assert "shim" not in said and "Secure Boot" not in said
+    output = fork.python("-m", "boots_from", "--version")
+    assert "shim" not in output and "Secure Boot" not in output
     assert round((TEMPLATE.stat().st_size - len(fork.template)) / 2**20, 1) == 3.7
     assert "/EFI/BOOT/mm" not in (fork.place / "docs/layout.md").read_text()
 
 
-def test_another_output_file(fork: Fork) -> None:
+def test_custom_output_file(fork: Fork) -> None:
     fork.edit("src/boots_from/cli.py", ('OUTPUT = "boots-from.iso"', 'OUTPUT = "mine.iso"'))
     assert fork.bake(output="mine.iso").startswith(TEMPLATE.read_bytes()[:432])
     assert not (fork.place / "boots-from.iso").exists()
-    assert "write ./mine.iso;" in fork.make("help")
+    assert "write ./mine.iso," in fork.make("help")
     fork.edit("Makefile", ("rm -rf .venv build dist", "rm -rf"))
     fork.make("clean")
     assert not (fork.place / "mine.iso").exists()
 
 
-def test_more_in_the_image(fork: Fork) -> None:
-    """Of a package, and of one's own."""
+def test_additional_files_in_image(fork: Fork) -> None:
+    """One from a package, and a custom one."""
     rows = """\
 Row(ESP, "boot/undionly.kpxe", "usr/lib/ipxe/undionly.kpxe", "UNDI", "because"),
     Row(ISO, "notes.txt", "own/notes", "notes", "because"),
@@ -218,7 +231,7 @@ Row(ESP, "boot/undionly.kpxe", "usr/lib/ipxe/undionly.kpxe", "UNDI", "because"),
     row = 'Row(ISO, "firmware.txt"'
     fork.edit(CONTENTS, (row, rows + row))
     fork.put("own/notes", b"Ask Ada.\n")
-    fork.add(TOML, GOOD.replace(IPXE, "own/notes").replace("README.md", "own/notes"))
+    fork.add(TOML, VALID.replace(IPXE, "own/notes").replace("README.md", "own/notes"))
     fork.make("template")
     fork.python("-m", "docgen.layout_tables")
     iso = fork.place / TEMPLATE.relative_to(CHECKOUT)

@@ -1,4 +1,4 @@
-"""make iso where something of the host is missing: it works, or one line says what is wrong."""
+"""make iso on unusual or incomplete hosts: it works, or prints one line about the problem."""
 
 import os
 import shutil
@@ -18,31 +18,31 @@ URL = "http://bootserver/boot"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Return a fresh one, beside which Debian's packages are here already."""
+    """Return a fresh checkout with the downloaded packages."""
     return fresh_checkout.copy(tmp_path / "checkout", packages=True)
 
 
-def make_iso(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [*words, "env", "-i", f"PATH={os.environ['PATH']}", "make", "iso", f"URL={URL}"]
+def make_iso(checkout: Path, *prefix: str) -> subprocess.CompletedProcess[str]:
+    command = [*prefix, "env", "-i", f"PATH={os.environ['PATH']}", "make", "iso", f"URL={URL}"]
     return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
 
 
-def test_user_that_has_a_number_alone_and_no_home(checkout: Path) -> None:
+def test_uid_without_passwd_entry(checkout: Path) -> None:
     result = make_iso(checkout, *as_user(4242))
     assert result.returncode == 0, result.stderr
     assert (checkout / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
-def test_path_with_odd_characters(tmp_path: Path) -> None:
-    place = fresh_checkout.copy(tmp_path / "a b $(c) `d` 'e' \"f\" #g; h:i,j)k \u00e9 %s \\n", packages=True)
-    result = make_iso(place)
+def test_checkout_path_with_special_characters(tmp_path: Path) -> None:
+    checkout = fresh_checkout.copy(tmp_path / "a b $(c) `d` 'e' \"f\" #g; h:i,j)k \u00e9 %s \\n", packages=True)
+    result = make_iso(checkout)
     assert result.returncode == 0, result.stderr
-    assert (place / "boots-from.iso").read_bytes() == boots_from.bake(URL)
+    assert (checkout / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
 @pytest.mark.parametrize("how", ["copied", "moved"])
-def test_checkout_that_is_copied_or_moved_runs_its_own_code(checkout: Path, tmp_path: Path, how: str) -> None:
-    """With all that was made there before."""
+def test_relocated_checkout_runs_its_own_code(checkout: Path, tmp_path: Path, how: str) -> None:
+    """The checkout is copied or moved together with its environment."""
     subprocess.run(["make", "template", ".venv/created"], cwd=checkout, check=True, stdout=subprocess.DEVNULL)
     other = tmp_path / "other"
     subprocess.run(["cp", "-a" if how == "copied" else "-al", checkout, other], check=True)
@@ -62,14 +62,14 @@ def test_checkout_that_is_copied_or_moved_runs_its_own_code(checkout: Path, tmp_
     assert found == f"{other}/src/boots_from/__init__.py {other}/template/__init__.py\n"
 
 
-def test_environment_is_made_again_for_another_python(checkout: Path) -> None:
-    """And only then. After an upgrade of the host the old one lacks its modules."""
+def test_environment_is_recreated_for_another_python(checkout: Path) -> None:
+    """And only then. After an upgrade of Python the old environment lacks its modules."""
     make = ["make", ".venv/created"]
     subprocess.run(make, cwd=checkout, check=True, stdout=subprocess.DEVNULL)
     assert subprocess.run([*make, "--question"], cwd=checkout, check=False).returncode == 0
-    made_for = checkout / ".venv/created"
-    place, _ = made_for.read_text().split("\n", 1)
-    made_for.write_text(f"{place}\n3.11.0 (main)\n")
+    stamp = checkout / ".venv/created"
+    path, _ = stamp.read_text().split("\n", 1)
+    stamp.write_text(f"{path}\n3.11.0 (main)\n")
     (checkout / ".venv/left-over").touch()
     subprocess.run(make, cwd=checkout, check=True, stdout=subprocess.DEVNULL)
     assert not (checkout / ".venv/left-over").exists()
@@ -82,7 +82,7 @@ def test_make_iso_needs_no_environment(checkout: Path) -> None:
 
 
 def older_python(directory: Path) -> str:
-    """Return a PATH on which python3 says, as to its version, what Python 3.10 does."""
+    """Return a PATH with a python3 that claims to be Python 3.10."""
     real = shutil.which("python3")
     directory.mkdir()
     fake = directory / "python3"
@@ -99,18 +99,19 @@ PYTHONPATH={directory} exec {real} "$@"
     return f"{directory}:{os.environ['PATH']}"
 
 
-@pytest.mark.parametrize("lacking", [False, True], ids=["nothing is missing", "a package is missing"])
-def test_older_python(checkout: Path, tmp_path: Path, lacking: bool) -> None:
-    """Whatever else the host has, and before anything is installed."""
+@pytest.mark.parametrize("missing", [False, True], ids=["all packages", "missing package"])
+def test_old_python_is_refused(checkout: Path, tmp_path: Path, missing: bool) -> None:
+    """Before anything is installed."""
     path = older_python(tmp_path / "bin")
-    tools = checkout / "template/install-dependencies"
-    if lacking:
-        tools.write_text(tools.read_text().replace("need xorriso command -v xorriso", "need xorriso false"))
+    script = checkout / "template/install-dependencies"
+    if missing:
+        script.write_text(script.read_text().replace("need xorriso command -v xorriso", "need xorriso false"))
     command = ["env", "-i", f"PATH={path}", "make", "iso", f"URL={URL}"]
     result = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert result.stderr.splitlines()[0] == (
-        "This needs Python 3.11 or newer; python3 here is Python 3.10.12: build on Debian 12 or newer."
+        "install-dependencies: error: python3 is Python 3.10.12, but Python 3.11 or newer is required: "
+        "build on Debian 12 or newer"
     )
     assert "Installing" not in result.stdout
     shutil.copy(TEMPLATE, checkout / "src/boots_from")
@@ -118,62 +119,61 @@ def test_older_python(checkout: Path, tmp_path: Path, lacking: bool) -> None:
     assert result.stderr.splitlines()[0] == "boots-from: this needs Python 3.11 or newer, and is run by 3.10.12"
 
 
-def build(checkout: Path, mount: str, *before: str, after: str = ":") -> subprocess.CompletedProcess[str]:
-    """Make the template, after a shell command that mounts something, and before another one."""
-    script = f'{mount}; cd "$PWD"; make --silent template || {{ status=$?; {after}; exit $status; }}'
-    command = [*before, *unshare("mount"), "sh", "-ec", script]
+def build(checkout: Path, mount: str, *prefix: str, on_failure: str = ":") -> subprocess.CompletedProcess[str]:
+    """Build the template after the shell command `mount`; run another shell command if the build fails."""
+    script = f'{mount}; cd "$PWD"; make --silent template || {{ status=$?; {on_failure}; exit $status; }}'
+    command = [*prefix, *unshare("mount"), "sh", "-ec", script]
     return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("size", ["1m", "40m", "50m"])
 def test_full_temporary_directory(checkout: Path, tmp_path: Path, size: str) -> None:
-    """While packages are unpacked, and while the tools write the image."""
+    """It fills up while packages are unpacked, and while the image is written."""
     work = tmp_path / "work"
     work.mkdir()
     result = build(checkout, f'mount -t tmpfs -o size={size} none "{work}"', "env", f"TMPDIR={work}")
     assert result.returncode == 2
     assert result.stderr.splitlines()[0] == (
-        f"template: no space left in {work} (the build takes about 100 MB): "
-        "free some, or name another directory in TMPDIR"
+        f"template: error: no space left in {work}; the build needs about 100 MB: "
+        "free some space, or name another directory in TMPDIR"
     )
     assert not (checkout / "src/boots_from/template.iso").exists()
 
 
-def test_full_disk_where_the_template_goes(checkout: Path, tmp_path: Path) -> None:
-    """Nothing half written is left there."""
-    place = checkout / "src/boots_from"
-    before = shutil.copytree(place, tmp_path / "before")
-    mount = f'mount -t tmpfs -o size=9m none "{place}"; cp -a "{before}/." "{place}"'
-    result = build(checkout, mount, after=f'ls -A "{place}"')
+def test_full_output_directory_keeps_no_partial_template(checkout: Path, tmp_path: Path) -> None:
+    output = checkout / "src/boots_from"
+    copy = shutil.copytree(output, tmp_path / "copy")
+    mount = f'mount -t tmpfs -o size=9m none "{output}"; cp -a "{copy}/." "{output}"'
+    result = build(checkout, mount, on_failure=f'ls -A "{output}"')
     assert result.returncode == 2
     assert result.stderr.splitlines()[0] == (
-        f"template: no space left in {place} (the build takes about 100 MB): free some"
+        f"template: error: no space left in {output}; the build needs about 100 MB: free some space"
     )
     assert "boot.ipxe" in result.stdout
     assert "template.iso" not in result.stdout
 
 
-def test_two_builds_at_a_time_each_put_a_whole_template_there(checkout: Path) -> None:
+def test_parallel_builds_write_complete_templates(checkout: Path) -> None:
     command = ["python3", "-P", "-m", "template"]
     env = {**os.environ, "PYTHONPATH": "src:."}
     builds = [
         subprocess.Popen(command, cwd=checkout, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(4)
     ]
-    wanted = TEMPLATE.read_bytes()
+    expected = TEMPLATE.read_bytes()
     for running in builds:
-        said, _ = running.communicate()
-        assert running.returncode == 0, said
-        assert f"image {len(wanted):>10,} bytes" in said
-    assert (checkout / "src/boots_from/template.iso").read_bytes() == wanted
+        output, _ = running.communicate()
+        assert running.returncode == 0, output
+        assert f"image {len(expected):>10,} bytes" in output
+    assert (checkout / "src/boots_from/template.iso").read_bytes() == expected
     assert not list((checkout / "src/boots_from").glob(".*"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_build_that_is_ended_leaves_nothing(checkout: Path, tmp_path: Path, number: signal.Signals) -> None:
-    """Ended when it has written the image beside its name, and before it has that name."""
-    ending = "import os, signal, pathlib; pathlib.Path.chmod = lambda *_: os.kill(os.getpid(), signal.{})"
-    (tmp_path / "sitecustomize.py").write_text(ending.format(number.name))
+def test_interrupted_build_leaves_no_files(checkout: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """The signal arrives when the image is written under its temporary name, but not yet renamed."""
+    interrupt = "import os, signal, pathlib; pathlib.Path.chmod = lambda *_: os.kill(os.getpid(), signal.{})"
+    (tmp_path / "sitecustomize.py").write_text(interrupt.format(number.name))
     env = {**os.environ, "PYTHONPATH": f"src:.:{tmp_path}"}
     result = subprocess.run(
         ["python3", "-P", "-m", "template"], cwd=checkout, env=env, capture_output=True, text=True, check=False
@@ -184,8 +184,8 @@ def test_build_that_is_ended_leaves_nothing(checkout: Path, tmp_path: Path, numb
     assert not list((checkout / "src/boots_from").glob(".*"))
 
 
-def test_part_of_a_template_is_in_neither_git_nor_a_wheel() -> None:
-    """One whose build was killed."""
+def test_partial_template_is_ignored_by_git() -> None:
+    """A killed build leaves one; the wheel also leaves out what git ignores."""
     name = "src/boots_from/.template.iso.abc_1234.part"
     subprocess.run(["git", "check-ignore", "--quiet", name], cwd=CHECKOUT, check=True)
 
@@ -194,20 +194,20 @@ READ_ONLY = 'mount --bind "$PWD" "$PWD"; mount -o remount,bind,ro "$PWD"; cd "$P
 
 
 @pytest.mark.parametrize(
-    ("made", "message"),
+    ("targets", "message"),
     [
-        ([], "make: can't write to {checkout}: use a checkout that you may write to"),
+        ([], "make: error: can't write to {checkout}: use a checkout that is writable"),
         (
             ["template"],
             "boots-from: can't write boots-from.iso in this directory: read-only file system; "
             "run this in a directory where you may write",
         ),
     ],
-    ids=["nothing is made", "all is made"],
+    ids=["without template", "with template"],
 )
-def test_read_only_checkout(checkout: Path, made: list[str], message: str) -> None:
-    if made:
-        subprocess.run(["make", *made], cwd=checkout, check=True, stdout=subprocess.DEVNULL)
+def test_read_only_checkout(checkout: Path, targets: list[str], message: str) -> None:
+    if targets:
+        subprocess.run(["make", *targets], cwd=checkout, check=True, stdout=subprocess.DEVNULL)
     result = make_iso(checkout, *unshare("mount"), "sh", "-ec", READ_ONLY, "sh")
     assert result.returncode == 2
     lines = [line for line in result.stderr.splitlines() if not line.startswith("make: ***")]

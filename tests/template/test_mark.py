@@ -1,4 +1,4 @@
-"""The mark: its bytes are what binutils make of the listing, and the file is what UEFI takes."""
+"""The mark: binutils assembles the listing to the same bytes, and public tools accept the EFI program."""
 
 import itertools
 import re
@@ -11,70 +11,68 @@ from boots_from import boot_script, image
 from lab import debian
 from template import contents, mark
 
-# Debian's names of the machines, in those of the tools.
+# Prefixes of the names of the binutils programs in Debian.
 GNU = {"x86_64": "x86_64", "arm64": "aarch64", "riscv64": "riscv64", "loong64": "loongarch64"}
 MACHINES = pytest.mark.parametrize("machine", mark.MACHINES)
 
 
-def run(machine: str, tool: str, *words: str | Path) -> str:
+def run(machine: str, tool: str, *arguments: str | Path) -> str:
     command = debian.program(debian.unpack(debian.ASSEMBLERS), f"usr/bin/{GNU[machine]}-linux-gnu-{tool}")
-    return subprocess.run([*command, *map(str, words)], check=True, capture_output=True, text=True).stdout
+    return subprocess.run([*command, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
 
 
 @MACHINES
-def test_bytes_are_those_of_the_listing(machine: str, tmp_path: Path) -> None:
-    """All of them, and those of each line."""
-    source, made, linked, code = (tmp_path / name for name in ("mark.s", "mark.o", "mark.elf", "mark.bin"))
+def test_listing_assembles_to_the_same_bytes(machine: str, tmp_path: Path) -> None:
+    """The whole program, and each line."""
+    source, assembled, linked, code = (tmp_path / name for name in ("mark.s", "mark.o", "mark.elf", "mark.bin"))
     number = itertools.count()
     source.write_text(
         mark.BYTES.sub(lambda found: f"line{next(number)}: {found[0]}", mark.listing(machine).read_text())
     )
-    run(machine, "as", "--fatal-warnings", "-o", made, source)
-    for start in (0x1000, 0x12345000):  # where it is loaded does not matter
-        run(machine, "ld", "--no-relax", f"-Ttext={start:#x}", f"--entry={start:#x}", "-o", linked, made)
+    run(machine, "as", "--fatal-warnings", "-o", assembled, source)
+    for start in (0x1000, 0x12345000):  # the code must not depend on its address
+        run(machine, "ld", "--no-relax", f"-Ttext={start:#x}", f"--entry={start:#x}", "-o", linked, assembled)
         run(machine, "objcopy", "-O", "binary", "-j", ".text", linked, code)
         assert code.read_bytes() == mark.code(machine)
         symbols = {
             name: int(address, 16) for address, _, name in map(str.split, run(machine, "nm", linked).splitlines())
         }
-        place = start
+        address = start
         for line, found in enumerate(mark.BYTES.findall(mark.listing(machine).read_text())):
-            assert symbols[f"line{line}"] == place
-            place += len(bytes.fromhex(found))
-        assert symbols["guid"] == place
+            assert symbols[f"line{line}"] == address
+            address += len(bytes.fromhex(found))
+        assert symbols["guid"] == address
 
 
 @MACHINES
-def test_program_is_what_public_tools_take(machine: str, tmp_path: Path) -> None:
+def test_public_tools_accept_the_program(machine: str, tmp_path: Path) -> None:
     file = tmp_path / "mark.efi"
     file.write_bytes(program := mark.program(machine))
     assert len(program) == 2048
-    said = run(machine, "objdump", "-x", file)
-    assert re.search(r"^Magic\s+020b\b", said, re.MULTILINE)
+    dump = run(machine, "objdump", "-x", file)
+    assert re.search(r"^Magic\s+020b\b", dump, re.MULTILINE)
     for name, value in (
         ("Subsystem", "0000000a"),
         ("SectionAlignment", "00001000"),
         ("DllCharacteristics", "00000100"),
     ):
-        assert re.search(rf"^{name}\s+{value}\b", said, re.MULTILINE), name
-    assert re.search(r"^AddressOfEntryPoint\s+0000000000001000$", said, re.MULTILINE)
-    assert re.findall(r"^ +\d (\.\w+) ", said, re.MULTILINE) == [".text", ".sbat", ".reloc"]
-    assert re.findall(r"offset +0 \[1000\] (\w+)", said) == ["ABSOLUTE", "ABSOLUTE"]
+        assert re.search(rf"^{name}\s+{value}\b", dump, re.MULTILINE), name
+    assert re.search(r"^AddressOfEntryPoint\s+0000000000001000$", dump, re.MULTILINE)
+    assert re.findall(r"^ +\d (\.\w+) ", dump, re.MULTILINE) == [".text", ".sbat", ".reloc"]
+    assert re.findall(r"offset +0 \[1000\] (\w+)", dump) == ["ABSOLUTE", "ABSOLUTE"]
     subprocess.run(["hash-to-efi-sig-list", file, tmp_path / "list"], check=True, capture_output=True)
     assert mark.GUID.bytes_le + "BootsFromRuns\0".encode("utf-16-le") in program
 
 
-def test_each_is_in_the_image_under_the_name_that_ipxe_asks_for() -> None:
-    assert {row.path for row in contents.ROWS if row.source in contents.MARKS.values()} == {
-        f"EFI/BOOT/mark-running-{machine}.efi" for machine in mark.MACHINES
-    }
-    assert {row.path for row in contents.ROWS if row.source == contents.MARKS["arm64"]} == {
-        "EFI/BOOT/mark-running-arm64.efi"
+def test_file_names_match_the_script() -> None:
+    assert "\nset mark file:/EFI/BOOT/mark-running-${buildarch}.efi\n" in boot_script.text()
+    assert {row.path: row.source for row in contents.ROWS if row.source in contents.MARKS.values()} == {
+        f"EFI/BOOT/mark-running-{machine}.efi": contents.MARKS[machine] for machine in mark.MACHINES
     }
 
 
-@pytest.mark.parametrize("machine", ["x86_64", "arm64"])
-def test_script_has_the_last_bytes_of_the_hash_to_enroll(machine: str) -> None:
+@pytest.mark.parametrize("machine", mark.SECURE_BOOT)
+def test_script_has_last_bytes_of_hash_to_enroll(machine: str) -> None:
     (line,) = (
         line
         for line in image.hashes_to_enroll(image.read_template())

@@ -1,4 +1,4 @@
-"""What programs read from the finished ISO: all see the same files, on the disc and in partition 1 alone."""
+"""Programs that read the finished ISO: all of them see the same files, on the whole disc and in partition 1."""
 
 import lzma
 import re
@@ -16,14 +16,14 @@ from lab.machine import Machine
 from template import build, contents, image_map
 from template.paths import PACKAGES
 
-CATALOG = "boot/isolinux/boot.cat"  # El Torito's, which xorriso lists, too
+CATALOG = "boot/isolinux/boot.cat"  # the El Torito catalogue, which xorriso makes visible as a file
 ON_ESP = {row.path for row in contents.ROWS if row.where == contents.ESP}
 IN_TREE = {row.path for row in contents.ROWS if row.where == contents.ISO} | {CATALOG}
 BLOCK = 2048
 
 
-def run(*words: str | Path) -> bytes:
-    return subprocess.run(words, check=True, capture_output=True).stdout
+def run(*command: str | Path) -> bytes:
+    return subprocess.run(command, check=True, capture_output=True).stdout
 
 
 def unpacked(program: str) -> list[str]:
@@ -39,7 +39,7 @@ def disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def partition(disc: Path) -> Path:
-    """Return partition 1 of a stick, cut out by its MBR entry."""
+    """Return partition 1 of a stick, extracted by its MBR entry."""
     (start, size) = re.findall(r"start= *(\d+), size= *(\d+)", run("sfdisk", "--dump", disc).decode())[0]
     file = disc.with_name("partition1.iso")
     file.write_bytes(disc.read_bytes()[int(start) * 512 : (int(start) + int(size)) * 512])
@@ -48,47 +48,48 @@ def partition(disc: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def files(disc: Path) -> dict[str, bytes]:
-    """Return what the disc's files hold, by path: of the ESP as mtools reads it, of the others as they were packed."""
+    """Return the expected files by path: on the ESP as mtools reads them, elsewhere as the packages have them."""
     ranges = image_map.ranges(disc)
     (esp,) = (part.start for part in ranges if part.what == "ESP: boot sector")
-    held = {path: run("mtype", "-i", f"{disc}@@{esp}", f"::{path}") for path in ON_ESP}
+    expected = {path: run("mtype", "-i", f"{disc}@@{esp}", f"::{path}") for path in ON_ESP}
     packages, image = debian.unpack(PACKAGES), disc.read_bytes()
     for row in contents.ROWS:
         if row.where == contents.ISO and row.packaged:
-            held[row.path] = (packages / row.source).read_bytes()
-    # ISOLINUX's boot info table is written into it.
+            expected[row.path] = (packages / row.source).read_bytes()
+    # xorriso writes the boot info table into isolinux.bin.
     (start,) = (part.start for part in ranges if part.file == contents.ISOLINUX)
-    held[contents.ISOLINUX] = held[contents.ISOLINUX][:8] + image[start + 8 : start + 64] + held[contents.ISOLINUX][64:]
-    held["boot/isolinux/isolinux.cfg"] = build.ISOLINUX_CFG.encode()
+    packaged = expected[contents.ISOLINUX]
+    expected[contents.ISOLINUX] = packaged[:8] + image[start + 8 : start + 64] + packaged[64:]
+    expected["boot/isolinux/isolinux.cfg"] = build.ISOLINUX_CFG.encode()
     (listed,) = (part for part in ranges if part.file == "firmware.txt")
-    held["firmware.txt"] = image[listed.start : listed.start + listed.size]
+    expected["firmware.txt"] = image[listed.start : listed.start + listed.size]
     (catalog,) = (part for part in ranges if part.what == "El Torito catalogue")
-    held[CATALOG] = image[catalog.start : catalog.start + catalog.size]
-    return held
+    expected[CATALOG] = image[catalog.start : catalog.start + catalog.size]
+    return expected
 
 
-def below(directory: Path) -> dict[str, bytes]:
+def files_below(directory: Path) -> dict[str, bytes]:
     found = (path for path in directory.rglob("*") if path.is_file())
     return {str(path.relative_to(directory)): path.read_bytes() for path in found}
 
 
 def seven_zip(iso: Path, work: Path) -> dict[str, bytes]:
     run(*unpacked("usr/lib/7zip/7z"), "x", f"-o{work}", iso)
-    # It shows the boot images as files, too.
-    return {path: content for path, content in below(work).items() if not path.startswith("[BOOT]/")}
+    # 7-Zip also extracts the boot images, as files in [BOOT].
+    return {path: content for path, content in files_below(work).items() if not path.startswith("[BOOT]/")}
 
 
 def bsdtar(iso: Path, work: Path) -> dict[str, bytes]:
     run(*unpacked("usr/bin/bsdtar"), "-xf", iso, "-C", work)
     assert not any(path.is_file() and path.stat().st_nlink > 1 for path in work.rglob("*")), "FAT has no hard links"
     run("chmod", "-R", "u+w", work)
-    return below(work)
+    return files_below(work)
 
 
 def xorriso(iso: Path, work: Path) -> dict[str, bytes]:
     run("xorriso", "-no_rc", "-osirrox", "on", "-indev", iso, "-extract", "/", work / "tree", "-rollback_end")
     run("chmod", "-R", "u+w", work)
-    return below(work / "tree")
+    return files_below(work / "tree")
 
 
 def isoinfo(names: str) -> Callable[[Path, Path], dict[str, bytes]]:
@@ -113,7 +114,7 @@ def libcdio(iso: Path, work: Path) -> dict[str, bytes]:
 
 
 def grub(iso: Path, work: Path) -> dict[str, bytes]:
-    """GRUB's own code, on a loopback device."""
+    """Read with the file system code of GRUB, on a loopback device."""
     program = unpacked("usr/bin/grub-fstest")
     found = {}
     waiting = [""]
@@ -139,10 +140,10 @@ READERS = {
 }
 
 
-def equal(found: dict[str, bytes], wanted: dict[str, bytes]) -> None:
-    """Say which files differ, not how: they are large."""
-    assert sorted(found) == sorted(wanted)
-    assert [path for path in wanted if found[path] != wanted[path]] == []
+def assert_same_files(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
+    """Compare in a way that a failure shows the names of the files, but not their content, which is large."""
+    assert sorted(found) == sorted(expected)
+    assert [path for path in expected if found[path] != expected[path]] == []
 
 
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
@@ -150,19 +151,19 @@ def test_reader_sees_every_file(
     read: Callable[[Path, Path], dict[str, bytes]], disc: Path, files: dict[str, bytes], tmp_path: Path
 ) -> None:
     assert set(files) == ON_ESP | IN_TREE
-    equal(read(disc, tmp_path), files)
+    assert_same_files(read(disc, tmp_path), files)
 
 
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
-def test_reader_of_partition_1_sees_what_lies_in_it(
+def test_reader_of_partition_1_sees_its_files(
     read: Callable[[Path, Path], dict[str, bytes]], partition: Path, files: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """The other files are on the ESP, behind its end: it lists none of them."""
-    equal(read(partition, tmp_path), {path: files[path] for path in IN_TREE})
+    """Partition 1 does not list the files on the ESP, which begins where partition 1 ends."""
+    assert_same_files(read(partition, tmp_path), {path: files[path] for path in IN_TREE})
 
 
 def volume_blocks(image: bytes) -> list[int]:
-    """Return the size of the volume that each descriptor names: ISO 9660's and Joliet's (ECMA-119, 8.4.8)."""
+    """Return the volume sizes in the descriptors of ISO 9660 and Joliet, in blocks (ECMA-119, 8.4.8)."""
     kinds = [image[BLOCK * number] for number in range(16, 20)]
     assert kinds[:3] in ([1, 0, 2], [1, 2, 255])
     return [
@@ -172,8 +173,8 @@ def volume_blocks(image: bytes) -> list[int]:
 
 @pytest.mark.parametrize("names", ["-R", "-J"])
 @pytest.mark.parametrize("volume", ["disc", "partition"])
-def test_every_extent_lies_inside_its_volume(volume: str, names: str, request: pytest.FixtureRequest) -> None:
-    """Windows reads no others. By isoinfo, which lists a file's first block and its size."""
+def test_extents_are_inside_their_volume(volume: str, names: str, request: pytest.FixtureRequest) -> None:
+    """Windows reads only those. isoinfo lists the first block and the size of each file."""
     iso: Path = request.getfixturevalue(volume)
     listing = run("isoinfo", "-l", names, "-i", iso).decode()
     extents = [
@@ -186,7 +187,7 @@ def test_every_extent_lies_inside_its_volume(volume: str, names: str, request: p
     assert max(block + -(-size // BLOCK) for size, block in extents) <= sizes[0]
 
 
-# Rock Ridge, then Joliet; the whole stick, then partition 1.
+# Mounts the whole stick, then partition 1, each with Rock Ridge, then with Joliet.
 INIT = """\
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -209,7 +210,7 @@ sleep 600
 
 
 def initrd(init: str, modules: Iterable[str], work: Path) -> Path:
-    """Return an initrd of BusyBox, a script, and kernel modules in their order."""
+    """Return an initrd with BusyBox, an init script, and kernel modules, numbered in their order."""
     root, tree = debian.unpack(debian.SIGNED), work / "initrd"
     for folder in ("bin", "dev", "mnt", "modules"):
         (tree / folder).mkdir(parents=True)
@@ -227,7 +228,7 @@ def initrd(init: str, modules: Iterable[str], work: Path) -> Path:
 
 @pytest.mark.thorough
 def test_linux_sees_every_file(disc: Path, files: dict[str, bytes], tmp_path: Path) -> None:
-    """Debian's kernel, with and without Rock Ridge, of the whole stick and of its partition 1."""
+    """The Debian kernel, with and without Rock Ridge, on the whole stick and on its partition 1."""
     kernel = next(debian.unpack(debian.SIGNED).glob("boot/vmlinuz*"))
     modules = initrd(INIT, ("cdrom", "isofs", "virtio_blk", "nls_utf8"), tmp_path)
     media = ["-drive", f"if=virtio,format=raw,readonly=on,file={disc}"]
@@ -239,9 +240,9 @@ def test_linux_sees_every_file(disc: Path, files: dict[str, bytes], tmp_path: Pa
     for path, content in files.items():
         (disc.parent / "files" / path).parent.mkdir(parents=True, exist_ok=True)
         (disc.parent / "files" / path).write_bytes(content)
-    wanted = {path: run("sha256sum", disc.parent / "files" / path).split()[0].decode() for path in files}
+    expected = {path: run("sha256sum", disc.parent / "files" / path).split()[0].decode() for path in files}
     for device, paths in (("vda", ON_ESP | IN_TREE), ("vda1", IN_TREE)):
         for options in ("ro", "ro,norock"):
             listing = console.partition(f"begin {device} {options}\n")[2].partition(f"end {device} {options}\n")[0]
             found = {path: digest for digest, path in re.findall(r"^([0-9a-f]{64})  \./(.*)$", listing, re.MULTILINE)}
-            assert found == {path: wanted[path] for path in paths}, f"{device}, mounted {options}"
+            assert found == {path: expected[path] for path in paths}, f"{device}, mounted {options}"
