@@ -75,8 +75,8 @@ def test_everything_works_when_the_suite_has_moved_on(moved_on: tuple[Path, list
     tested = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
     assert tested.returncode == 0, tested.stdout + tested.stderr
     last = tested.stdout.splitlines()[-3:]
-    assert any(line.startswith("NOT THE PINNED PACKAGES: ipxe 99:1-1 (") for line in last), last
-    assert "not the pinned firmware: ipxe 99:1-1" in tested.stdout
+    assert any(line.startswith("UNPINNED PACKAGE: ipxe 99:1-1 (") for line in last), last
+    assert "the template has unpinned packages: ipxe 99:1-1" in tested.stdout
     assert " skipped" in last[-1]
 
     released = run(sys.executable, "-m", "release")
