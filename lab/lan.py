@@ -385,14 +385,24 @@ def memory_in(file: Path) -> list[str]:
     return ["-object", ram, "-machine", "memory-backend=ram"]
 
 
-def trust_in_memory(ca: trustme.CA, file: Path) -> None:
-    """Make the iPXE that runs in a machine's memory trust this CA, as it does a public one, in place of its own."""
+def trust_in_memory(running: Machine, ca: trustme.CA, file: Path) -> None:
+    """Make the iPXE of a machine trust a CA as it trusts a public one, in place of its own root CA.
+
+    The machine stands still meanwhile: on a busy host it may otherwise have checked the certificate already.
+
+    Args:
+        running: the machine, which shows the banner of iPXE.
+        ca: the CA.
+        file: its memory.
+    """
+    running.monitor("stop")
     with file.open("r+b") as memory, mmap.mmap(memory.fileno(), 0) as content:
         at = content.find(_IPXE_ROOT_CA)
         assert at >= 0
         while at >= 0:
             content[at : at + 32] = hashlib.sha256(der(ca)).digest()
             at = content.find(_IPXE_ROOT_CA)
+    running.monitor("cont")
 
 
 def with_root(leaf: trustme.LeafCert, ca: trustme.CA) -> trustme.LeafCert:

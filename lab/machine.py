@@ -121,8 +121,8 @@ class Machine:
         self.diagnosed = Moment(0, 0)  # the last diagnosis
         self._raw = b""
         self._sockets = tempfile.TemporaryDirectory(prefix="qmp-")  # a socket's path is at most 107 bytes
-        self._resets = Path(self._sockets.name, "resets")
-        self._resets.touch()
+        self._events = Path(self._sockets.name, "events")
+        self._events.touch()
         self._changed = threading.Condition()
         self._ended = False
         LOGS.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,7 @@ class Machine:
             for link in slow:
                 self._monitor.run("set_link", name=link.card, up=False)
             if slow:
-                self.links = Links(slow, self._connect("links"), self._resets)
+                self.links = Links(slow, self._connect("links"), self._events)
             self._monitor.run("cont")
         except BaseException:
             self._close()
@@ -170,6 +170,10 @@ class Machine:
         drives = self._monitor.run("query-blockstats")
         return next(int(drive["stats"]["rd_bytes"]) for drive in drives if drive["device"] == "boot")
 
+    def events(self, name: str) -> int:
+        """Return how often QEMU has traced an event; the `command` of the firmware turns it on with -trace."""
+        return self._events.read_text().count(name)
+
     def _pflash(self, work: Path) -> list[str]:
         arguments = []
         for unit, file in enumerate(self.firmware.pflash):
@@ -190,7 +194,7 @@ class Machine:
             # Names its threads: see Machine.now.
             "-name", "debug-threads=on",
             # A machine that resets itself has failed. -S: it starts when its links are as they should be.
-            "-no-reboot", "-S", "-D", str(self._resets), "-d", f"trace:{RESETS}",
+            "-no-reboot", "-S", "-D", str(self._events), "-d", f"trace:{RESETS}",
             "-qmp", f"unix:{self._sockets.name}/monitor,server=on,wait=off",
             "-qmp", f"unix:{self._sockets.name}/links,server=on,wait=off",
         ]  # fmt: skip

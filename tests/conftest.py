@@ -1,6 +1,7 @@
 """Fixtures, marks and summary lines for all tests."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,9 @@ from tests.pinned_packages import UNPINNED
 # not in tests/unit, because tests/boot imports tests/unit modules before pytest would load a conftest.py there.
 settings.register_profile("boots-from", deadline=None)
 settings.load_profile("boots-from")
+
+# A shell starts background commands with SIGINT ignored, and processes that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NEEDS_NAMESPACES = "needs network namespaces"
 

@@ -287,7 +287,7 @@ class TestCertificates:
         memory = lan.work / "memory"
         booted = boot_from("https://bty-server/boot", *memory_in(memory), "-rtc", f"base={clock}")
         if firmware is BIOS:
-            trust_in_memory(ca, memory)
+            trust_in_memory(booted, ca, memory)
         screen = diagnosis(booted, 20)
         code = "0216e43c" if firmware is BIOS else "0216e48f"
         assert f"{CARD}cert expired, or clock wrong, https://ipxe.org/{code}\n" in screen

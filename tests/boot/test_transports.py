@@ -318,7 +318,7 @@ def test_bios_https_loads_second_stage(lan: Lan, boot_from: BootFrom, ca: trustm
     lan.http(lan.https_directives(with_root(ca.issue_cert("bty-server", key_type=RSA), ca)))
     memory = tmp_path / "memory"
     booted = boot_from("https://bty-server/boot", *memory_in(memory))
-    trust_in_memory(ca, memory)
+    trust_in_memory(booted, ca, memory)
     wait_for_second_stage(booted, nonce)
 
 

@@ -130,13 +130,13 @@ def test_esp_is_sound(esp: Path) -> None:
         "EFI/BOOT/BOOTX64.EFI",
         "EFI/BOOT/ENROLL grubx64.efi (ARM64 - grubaa64.efi)",
         "EFI/BOOT/autoexec.ipxe",
+        "EFI/BOOT/ecdsa-ipxe-arm64.efi",
+        "EFI/BOOT/ecdsa-ipxe-x86_64.efi",
         "EFI/BOOT/grubaa64.efi",
         "EFI/BOOT/grubx64.efi",
         *(f"EFI/BOOT/mark-running-{machine}.efi" for machine in ("arm64", "loong64", "riscv64", "x86_64")),
         "EFI/BOOT/mmaa64.efi",
         "EFI/BOOT/mmx64.efi",
-        "EFI/BOOT/ecdsa-ipxe-arm64.efi",
-        "EFI/BOOT/ecdsa-ipxe-x86_64.efi",
     ]
 
 

@@ -20,7 +20,7 @@ from tests.pinned_packages import pinned_only
 
 URL = "http://bootserver/boot"
 VERSION = boots_from.__version__
-MODULES = ("__init__", "__main__", "boot_script", "boot_url", "cli", "errors", "image", "messages", "packaged")
+MODULES = ("__init__", "__main__", "boot_script", "boot_url", "cli", "errors", "image", "messages", "resources")
 PACKAGE = {f"boots_from/{module}.py" for module in MODULES} | {
     f"boots_from/{name}" for name in ("boot.ipxe", "py.typed", "template.iso")
 }
