@@ -39,7 +39,7 @@ def start_nginx(lan: Lan) -> None:
 
 
 def start_dns_server(lan: Lan, address: str, rcode: str) -> None:
-    """Start a DNS server that refuses every query, on a new address of the host, which dnsmasq does not use."""
+    """Start a DNS server, on a new address of the host, that answers each query with `rcode`, or never if "silent"."""
     lan.run("ip", "address", "add", f"{address}/32", "dev", "lo")
     lan.start(sys.executable, faulty_dns.__file__, address, rcode, name=f"dns-{address}").wait_for("ready")
 

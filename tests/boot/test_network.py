@@ -112,7 +112,7 @@ def test_card_that_reaches_server_is_found(lan: Lan, boot_from: BootFrom, name: 
     mac = lan.mac(number)
     assert report.pop("cwuri") == f"http://bty-server/boot?mac={mac}"
     assert report == {"mac": mac, "netX": mac, "ip6": report["ip6"]}
-    for path, agent, status, client in lan.requests():  # one request a boot
+    for path, agent, status, client in lan.requests():  # one request for each boot of the machine
         assert (path, status, client) == (f"/boot?mac={mac}", "200", address)
         assert agent == ipxe()[0]
 
