@@ -1,4 +1,4 @@
-"""Fixtures of several kinds of tests, and what a run says in its last lines."""
+"""Fixtures, marks and summary lines for all tests."""
 
 import os
 import signal
@@ -11,52 +11,54 @@ from lab.namespaces import NoNamespacesError
 from lab.recording_server import RecordingServer, serve
 from tests.pinned_packages import UNPINNED
 
-# No deadline for one example: emulated machines run beside these tests. It is set here, since tests/boot imports tests
-# of tests/unit before the conftest.py there is read.
+# No deadline for a Hypothesis example, because emulated machines slow these tests down. The profile is loaded here and
+# not in tests/unit, because tests/boot imports tests/unit modules before pytest would load a conftest.py there.
 settings.register_profile("boots-from", deadline=None)
 settings.load_profile("boots-from")
 
-LEFT_OUT = "no namespaces to be had here"
-
-
-# A shell ignores SIGINT for what runs in the background, and the tests' own processes would inherit that.
+# A shell starts background commands with SIGINT ignored, and processes that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+NEEDS_NAMESPACES = "needs network namespaces"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup() -> Iterator[None]:
-    """Leave a test out that wants a LAN, where there are no namespaces to make one of."""
-    yield from _or_left_out()
+    """Skip a test whose fixtures need namespaces, such as `lan`, where the host refuses them."""
+    yield from _skip_without_namespaces()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Iterator[None]:
-    """Likewise for one that wants other namespaces."""
-    yield from _or_left_out()
+    """Skip a test that needs namespaces in its body."""
+    yield from _skip_without_namespaces()
 
 
-def _or_left_out() -> Iterator[None]:
+def _skip_without_namespaces() -> Iterator[None]:
     try:
         yield
     except NoNamespacesError as error:
-        # A container's default capabilities and seccomp profile forbid them.
-        pytest.skip(f"{LEFT_OUT} ({error}): in a container run it with --privileged")
+        # Default capabilities and seccomp profiles of containers forbid namespaces.
+        pytest.skip(f"{NEEDS_NAMESPACES}, which this host refuses ({error}). In a container, use --privileged.")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
-    """Say what was left out and why, and what was tested where it is not what is pinned."""
-    yield  # behind the summary of the skipped ones
-    if reasons := _left_out(terminalreporter.config):
-        terminalreporter.write_line(f"LEFT OUT: {len(reasons)} tests: {reasons[0]}", yellow=True)
-    for line in UNPINNED:
-        terminalreporter.write_line(f"NOT THE PINNED PACKAGES: {line}", yellow=True)
+    """Print how many tests were skipped for lack of namespaces, and which packages are not the pinned ones."""
+    yield  # these lines come after the list of skipped tests
+    if reasons := _namespace_skips(terminalreporter.config):
+        needed = f"{len(reasons)} tests need" if len(reasons) > 1 else "1 test needs"
+        line = f"SKIPPED: {reasons[0].replace(NEEDS_NAMESPACES, f'{needed} network namespaces', 1)}"
+        terminalreporter.write_line(line, yellow=True)
+    for package in UNPINNED:
+        terminalreporter.write_line(f"UNPINNED PACKAGE: {package}", yellow=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the mark thorough("uefi") hold for parameters whose id begins so; thorough(but=("bios",)) for all others.
+    """Restrict the marks `thorough` and `integration` to the parameters that they name.
 
-    The mark integration is read likewise.
+    thorough("uefi") holds only for parameters whose id begins with "uefi"; thorough(but=("bios",)) holds for all except
+    those whose id begins with "bios".
     """
     for item in items:
         for mark in [
@@ -69,21 +71,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail where CI is set, as .ci/run sets it, and a test was left out: its machines have namespaces."""
-    if os.environ.get("CI") and _left_out(session.config) and session.exitstatus == pytest.ExitCode.OK:
+    """Fail in CI if a test was skipped for lack of namespaces, because CI machines have them."""
+    if os.environ.get("CI") and _namespace_skips(session.config) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _left_out(config: pytest.Config) -> list[str]:
-    """Return for each test that wants namespaces, and got none, the reason; one of several workers has counted none."""
+def _namespace_skips(config: pytest.Config) -> list[str]:
+    """Return the reason of each skip for lack of namespaces; always empty in an xdist worker, which has no reporter."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter.stats.get("skipped", []) if reporter else []
     reasons = [str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped]
-    return [reason for reason in reasons if reason.startswith(LEFT_OUT)]
+    return [reason for reason in reasons if reason.startswith(NEEDS_NAMESPACES)]
 
 
 @pytest.fixture
 def recording_server() -> Iterator[RecordingServer]:
-    """Return a running boot server of the test's own, for QEMU's user network."""
+    """Return a running HTTP server, one for each test, that machines reach over the user network of QEMU."""
     with serve() as running:
         yield running

@@ -1,4 +1,4 @@
-"""A checkout that somebody changes as docs/forking.md says."""
+"""A checkout with changes of the kinds that docs/how-to/customise.md describes."""
 
 import os
 import re
@@ -14,42 +14,46 @@ URL = "http://bootserver/boot"
 
 
 class Fork:
-    """A fresh checkout, with the Python environment, Debian's packages and the template of this one."""
+    """A fresh checkout that shares the Python environment, packages and template of this one."""
 
     def __init__(self, place: Path) -> None:
-        """Make it in a directory that is not there yet."""
+        """Make it at `place`, which must not exist yet."""
         self.place = fresh_checkout.copy(place)
         (place / ".venv").symlink_to(CHECKOUT / ".venv")
         (place / "build").mkdir()
         (place / "build/packages").symlink_to(CACHE)
-        shutil.copy(TEMPLATE, self._template)  # last: make takes it for newer than its sources
+        shutil.copy(TEMPLATE, self._template)  # copied last, so that make finds it newer than its sources
 
     def edit(self, file: str, *changes: tuple[str, str]) -> None:
-        """Replace what stands in a file, each exactly once."""
+        """Replace texts in a file, from old to new; each old text must occur exactly once."""
         text = (self.place / file).read_text()
         for old, new in changes:
-            assert text.count(old) == 1, f"{file}: {text.count(old)} times {old!r}"
+            assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times, expected once"
             text = text.replace(old, new)
         (self.place / file).write_text(text)
 
-    def run(self, *words: str, status: int = 0) -> str:
-        """Run a command in it, which has to end with a status; return what it prints."""
+    def run(self, *command: str, status: int = 0) -> str:
+        """Run a command in the checkout; return its stdout and stderr.
+
+        Raises:
+            AssertionError: the exit status is not `status`.
+        """
         env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "COV"))}
         env["PYTHONPATH"] = str(self.place / "src")
-        result = subprocess.run(words, cwd=self.place, env=env, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, cwd=self.place, env=env, capture_output=True, text=True, check=False)
         assert result.returncode == status, result.stdout + result.stderr
         return result.stdout + result.stderr
 
-    def make(self, *words: str, status: int = 0) -> str:
-        """Run make; the arguments and the result are those of `run`."""
-        return self.run("make", *words, status=status)
+    def make(self, *arguments: str, status: int = 0) -> str:
+        """Run make, as `run` does."""
+        return self.run("make", *arguments, status=status)
 
-    def python(self, *words: str, status: int = 0) -> str:
-        """Run Python with the checkout's modules; the arguments and the result are those of `run`."""
-        return self.run(".venv/bin/python", *words, status=status)
+    def python(self, *arguments: str, status: int = 0) -> str:
+        """Run Python with the modules of this checkout, as `run` does."""
+        return self.run(".venv/bin/python", *arguments, status=status)
 
     def bake(self, url: str = URL, output: str = "boots-from.iso") -> bytes:
-        """Run make iso; return the image, which it writes to `output`."""
+        """Run make iso; return the image that it writes to `output`."""
         self.make("iso", f"URL={url}")
         return (self.place / output).read_bytes()
 
@@ -59,27 +63,27 @@ class Fork:
 
     @property
     def template(self) -> bytes:
-        """Its template."""
+        """The template image."""
         return self._template.read_bytes()
 
     def add(self, file: str, text: str) -> None:
-        """Write something at a file's end."""
+        """Append text to a file."""
         with (self.place / file).open("a") as opened:
             opened.write(text)
 
     def put(self, name: str, content: bytes) -> None:
-        """Add a file to it."""
+        """Write a file; its directory is made if it does not exist."""
         (self.place / name).parent.mkdir(exist_ok=True)
         (self.place / name).write_bytes(content)
 
 
 def script(baked: bytes, size: int = image.SLOT_SIZE) -> str:
-    """Return the script of an image whose slot is so many bytes long."""
+    """Return the script of an image whose slot has `size` bytes."""
     return baked[(start := baked.index(b"#!ipxe\n")) : start + size].decode("ascii").rstrip("\n")
 
 
 def leave_out_secure_boot(fork: Fork) -> None:
-    """Take shim and MokManager out of the image, and let UEFI start iPXE itself."""
+    """Remove shim and MokManager from the image, so that UEFI starts iPXE directly."""
     rows = fork.place / "template/contents.py"
     text = rows.read_text()
     shim, mok_manager = '"EFI/BOOT/BOOT(?:X64|AA64).EFI", "usr/lib/shim/', '"EFI/BOOT/mm(?:x64|aa64).efi"'

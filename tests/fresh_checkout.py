@@ -1,4 +1,4 @@
-"""Fresh checkouts for tests: what a clone holds, and nothing that was made here."""
+"""Fresh checkouts for tests: only files under version control, as after git clone."""
 
 import shutil
 import subprocess
@@ -11,8 +11,8 @@ def copy(place: Path, *, packages: bool = False) -> Path:
     """Copy the files under version control to `place`, and return it.
 
     Args:
-        place: a directory; made if it is not there.
-        packages: whether Debian's packages come along, so that nothing has to be fetched.
+        place: a directory; it is made if it does not exist.
+        packages: whether to copy the downloaded Debian packages also, so that nothing is downloaded again.
     """
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, check=True, capture_output=True, text=True)
     for name in tracked.stdout.rstrip("\0").split("\0"):

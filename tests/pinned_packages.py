@@ -1,4 +1,4 @@
-"""Tests that compare documents with the pinned firmware, where the template has another."""
+"""A mark for tests that hold only for the pinned packages."""
 
 import pytest
 
@@ -6,5 +6,5 @@ from boots_from import image
 from template.unpinned import unpinned
 
 UNPINNED = unpinned(image.read_template())
-# On what says the hashes, the layout or the sizes of the pinned firmware.
-pinned_only = pytest.mark.skipif(bool(UNPINNED), reason=f"not the pinned packages: {'; '.join(UNPINNED)}")
+# For tests that compare documents with hashes, layout or sizes of the pinned packages.
+pinned_only = pytest.mark.skipif(bool(UNPINNED), reason=f"the template has unpinned packages: {'; '.join(UNPINNED)}")

@@ -1,4 +1,4 @@
-"""Fixtures of the boot tests: a LAN, the servers' programs, and machines that boot on it."""
+"""Fixtures of the boot tests: a LAN, unpacked server programs, and machines that boot on the LAN."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,13 +11,16 @@ from lab.firmware import BIOS, UEFI, Firmware
 from lab.lan import Lan
 from lab.machine import BANNER, Machine
 
-Boot = Callable[..., Machine]
-Variables = Callable[[Firmware], Path]
+BootFrom = Callable[..., Machine]
+EnrolledVariables = Callable[[Firmware], Path]
 
 
 @pytest.fixture(scope="session")
-def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Variables:
-    """Return a function that gives the UEFI variables of a machine on which iPXE's hash is enrolled."""
+def enrolled_variables(tmp_path_factory: pytest.TempPathFactory) -> EnrolledVariables:
+    """Return a function: from a firmware to a file with its UEFI variables, in which the hash of iPXE is enrolled.
+
+    It boots each firmware and enrolls the hash once a session.
+    """
     stores: dict[str, Path] = {}
 
     def variables(firmware: Firmware) -> Path:
@@ -29,28 +32,31 @@ def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Variables:
 
 
 @pytest.fixture(scope="session")
-def servers() -> Path:
-    """Return where the servers' programs lie."""
+def server_programs() -> Path:
+    """Return the directory of the unpacked server programs (nginx, nfs-ganesha, tgt and others)."""
     return debian.unpack(debian.SERVER_PROGRAMS)
 
 
 @pytest.fixture(params=[UEFI, BIOS], ids=lambda firmware: firmware.name)
 def firmware(request: pytest.FixtureRequest) -> Firmware:
-    """Return each of the two kinds of PC."""
+    """Return both kinds of PC, one after the other."""
     firmware: Firmware = request.param
     return firmware
 
 
 @pytest.fixture
-def lan(tmp_path: Path, servers: Path) -> Iterator[Lan]:
-    """Return a LAN of the test's own, still empty."""
-    with Lan(tmp_path, servers) as empty:
+def lan(tmp_path: Path, server_programs: Path) -> Iterator[Lan]:
+    """Return an empty LAN, one for each test."""
+    with Lan(tmp_path, server_programs) as empty:
         yield empty
 
 
 @pytest.fixture
-def boot(lan: Lan, firmware: Firmware, request: pytest.FixtureRequest) -> Iterator[Boot]:
-    """Return a function that boots a machine on the LAN from the image for a URL, up to iPXE's banner."""
+def boot_from(lan: Lan, firmware: Firmware, request: pytest.FixtureRequest) -> Iterator[BootFrom]:
+    """Return a function that powers on a machine on the LAN, with the image for a URL, and waits for the iPXE banner.
+
+    Its arguments are the URL and then more QEMU arguments.
+    """
     with ExitStack() as running:
 
         def start(url: str, *more: str) -> Machine:

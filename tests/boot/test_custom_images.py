@@ -1,4 +1,4 @@
-"""What docs/forking.md says of the script and of a file of one's own boots; tests/template has the rest of it."""
+"""Images with changes that docs/how-to/customise.md describes boot; the rest is in tests/template."""
 
 import re
 import subprocess
@@ -21,26 +21,27 @@ from tests.custom_checkout import Fork, leave_out_secure_boot
 SCRIPT = "src/boots_from/boot.ipxe"
 
 
-def lines(what: str) -> str:
-    """Return the script's lines that the page gives for something."""
+def documented_lines(what: str) -> str:
+    """Return the script lines that the page gives for a change, such as "A VLAN"."""
     page = (CHECKOUT / "docs/forking.md").read_text()
     (found,) = re.findall(rf"^- {what}:.*?\n  ```\n(.*?)  ```\n", page, re.MULTILINE | re.DOTALL)
     return re.sub("^  ", "", str(found), flags=re.MULTILINE)
 
 
-def serve(lan: Lan, says: str) -> None:
-    """Serve a script, at /boot of a LAN with one card, that says something."""
+def serve_greeting(lan: Lan, greeting: str) -> None:
+    """Add a card to the LAN, and serve a script at /boot that prints a greeting."""
     lan.segment()
-    (lan.www / "boot").write_text(f"#!ipxe\necho {says}\nsleep 600\n")
+    (lan.www / "boot").write_text(f"#!ipxe\necho {greeting}\nsleep 600\n")
     lan.http()
 
 
-def test_static_address_and_a_menu(lan: Lan, tmp_path: Path) -> None:
-    """On a LAN without DHCP; the menu is answered by its time-out."""
+def test_static_address_and_menu_boot_without_dhcp(lan: Lan, tmp_path: Path) -> None:
+    """The menu chooses its default when it times out."""
     fork = Fork(tmp_path / "fork")
     menu = "menu Where to?\nitem there There\nchoose --timeout 1000 where\n"
-    here = "goto ${round}\n"
-    fork.edit(SCRIPT, (":try\n", f"{menu}:try\n"), (here, f"{lines('A static address')}{here}"))
+    shared_line = "goto ${round}\n"
+    static_address = documented_lines("A static address")
+    fork.edit(SCRIPT, (":try\n", f"{menu}:try\n"), (shared_line, f"{static_address}{shared_line}"))
     lan.segment(dhcp=False)
     (lan.www / "there").write_text("#!ipxe\necho Hello, ${ip} by ${gateway}, ${dns}\nsleep 600\n")
     lan.http()
@@ -52,9 +53,9 @@ def test_static_address_and_a_menu(lan: Lan, tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_vlan(lan: Lan, tmp_path: Path) -> None:
+def test_vlan_boots(lan: Lan, tmp_path: Path) -> None:
     fork = Fork(tmp_path / "fork")
-    fork.edit(SCRIPT, ("set c net${i}\n", lines("A VLAN")))
+    fork.edit(SCRIPT, ("set c net${i}\n", documented_lines("A VLAN")))
     lan.cards += ["-netdev", f"{vlan_trunk.NETDEV},id=trunk"]
     lan.cards += ["-device", f"virtio-net-pci,netdev=trunk,mac={lan.mac(0)},romfile="]
     lan.start(sys.executable, vlan_trunk.__file__, "5", "vlan5", name="trunk").wait_for("ready")
@@ -67,42 +68,42 @@ def test_vlan(lan: Lan, tmp_path: Path) -> None:
         machine.wait_for(f"Hello, {lan.mac(0)} 10.0.0.1", BIOS.seconds)
 
 
-def test_file_of_ones_own(lan: Lan, tmp_path: Path) -> None:
-    """iPXE 2.0, as somebody's own build."""
+def test_custom_ipxe_build_boots(lan: Lan, tmp_path: Path) -> None:
+    """iPXE 2.0 from Debian stands for a custom build."""
     fork = Fork(tmp_path / "fork")
     (package,) = apt.fetch([pin for pin in load_pins(PACKAGES) if pin.folder == "ecdsa"], CACHE)
     replaces = "usr/lib/ipxe/ipxe.lkrn"
     fork.put("own/ipxe.lkrn", (apt.unpack(package, tmp_path) / replaces).read_bytes())
     table = f'[[override]]\nfile = "own/ipxe.lkrn"\nreplaces = "{replaces}"\nlicence = "GPL-2.0-or-later"\n'
     fork.add("template/packages.toml", table)
-    serve(lan, "Hello from ${version}")
+    serve_greeting(lan, "Hello from ${version}")
     with lan.machine_with(BIOS, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-own") as machine:
         machine.wait_for(f"Hello from {package.version}", BIOS.seconds)
     assert [agent for _, agent, _, _ in lan.requests()] == [f"iPXE/{package.version}"]
 
 
 @pytest.mark.thorough
-def test_script_that_is_longer(lan: Lan, tmp_path: Path) -> None:
+def test_script_in_larger_slot_boots(lan: Lan, tmp_path: Path) -> None:
     fork = Fork(tmp_path / "fork")
     fork.edit("src/boots_from/image.py", ("SLOT_SIZE = 14336", "SLOT_SIZE = 32768"))
     fork.edit(SCRIPT, (":try\n", "set more and more of it\n" * 400 + ":try\n"))
-    serve(lan, "Hello, ${more}")
+    serve_greeting(lan, "Hello, ${more}")
     with lan.machine_with(BIOS, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-longer") as machine:
         machine.wait_for("Hello, and more of it", BIOS.seconds)
 
 
 @pytest.mark.thorough
-def test_no_secure_boot(lan: Lan, tmp_path: Path) -> None:
+def test_image_without_shim_boots(lan: Lan, tmp_path: Path) -> None:
     fork = Fork(tmp_path / "fork")
     leave_out_secure_boot(fork)
-    serve(lan, "Hello from the server")
+    serve_greeting(lan, "Hello from the server")
     with lan.machine_with(UEFI, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-no-secure-boot") as machine:
         machine.wait_for("Hello from the server", UEFI.seconds)
 
 
 @pytest.mark.thorough
-def test_file_that_is_signed_with_a_key_that_the_machine_trusts(lan: Lan, tmp_path: Path) -> None:
-    """With Secure Boot on, without a question: iPXE, signed, on a machine whose owner has added the key to db."""
+def test_ipxe_signed_with_key_in_db_boots_under_secure_boot(lan: Lan, tmp_path: Path) -> None:
+    """The owner of the machine has added the key to db, so MokManager does not ask."""
     fork = Fork(tmp_path / "fork")
     (package,) = apt.fetch([pin for pin in load_pins(PACKAGES) if pin.name == "ipxe"][:1], CACHE)
     unsigned = apt.unpack(package, tmp_path) / "usr/lib/ipxe/ipxe-amd64.efi"
@@ -118,8 +119,9 @@ def test_file_that_is_signed_with_a_key_that_the_machine_trusts(lan: Lan, tmp_pa
     fork.add("template/packages.toml", example)
     variables = UEFI_SECURE.pflash[1]
     program = Path(sys.executable).with_name("virt-fw-vars")
-    words = ["--input", variables, "--output", lan.work / variables.name, "--add-db", str(uuid.uuid4()), certificate]
-    subprocess.run([program, *map(str, words)], check=True, capture_output=True)
-    serve(lan, "Hello from the server")
+    owner_guid = str(uuid.uuid4())
+    options = ["--input", variables, "--output", lan.work / variables.name, "--add-db", owner_guid, certificate]
+    subprocess.run([program, *map(str, options)], check=True, capture_output=True)
+    serve_greeting(lan, "Hello from the server")
     with lan.machine_with(UEFI_SECURE, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-signed") as machine:
         machine.wait_for("Hello from the server", UEFI_SECURE.seconds)

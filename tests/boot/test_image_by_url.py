@@ -1,4 +1,4 @@
-"""The image has a URL: the firmware fetches it and needs no medium, or it is mounted from there, as a BMC does."""
+"""Images served by URL: UEFI HTTP Boot downloads one without a medium, and a BMC can mount one as virtual media."""
 
 import re
 import secrets
@@ -15,19 +15,19 @@ from lab.lan import Lan
 from lab.machine import Machine, ipxe
 from lab.media import AHCI_CD
 from template.paths import CHECKOUT
-from tests.boot.conftest import Variables
+from tests.boot.conftest import EnrolledVariables
 
 PAGE = (CHECKOUT / "docs" / "media.md").read_text()
 
 
 def block(language: str) -> str:
-    """Return the page's one block in a language."""
+    """Return the only code block of the page in a language."""
     (code,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
     return str(code)
 
 
 def serve_script(lan: Lan) -> str:
-    """Serve what the image boots from, at /boot; return what it shows."""
+    """Serve a script at /boot that prints a nonce; return the nonce."""
     nonce = secrets.token_hex(8)
     (lan.www / "boot").write_text(f"#!ipxe\necho {nonce}\nsleep 600\n")
     lan.http()
@@ -35,24 +35,24 @@ def serve_script(lan: Lan) -> str:
 
 
 def without_pxe(firmware: Firmware) -> Firmware:
-    """Return a machine whose firmware tries HTTP Boot first, as if chosen in its menu: PXE gives up after a minute."""
-    words = [f"name=opt/org.tianocore/IPv{number}PXESupport,string=no" for number in (4, 6)]
-    return replace(firmware, command=(*firmware.command, "-fw_cfg", words[0], "-fw_cfg", words[1]))
+    """Return the firmware without PXE, which takes a minute to fail, so that HTTP Boot comes first."""
+    options = [f"name=opt/org.tianocore/IPv{number}PXESupport,string=no" for number in (4, 6)]
+    return replace(firmware, command=(*firmware.command, "-fw_cfg", options[0], "-fw_cfg", options[1]))
 
 
 @pytest.mark.parametrize("firmware", [UEFI, UEFI_SECURE, ARM64, ARM64_SECURE], ids=lambda firmware: firmware.name)
 @pytest.mark.thorough("uefi-x86_64-secure", "uefi-arm64")
-def test_firmware_fetches_the_image_that_dhcp_names(
-    firmware: Firmware, enrolled: Variables, lan: Lan, tmp_path: Path
+def test_uefi_http_boot_fetches_image_named_by_dhcp(
+    firmware: Firmware, enrolled_variables: EnrolledVariables, lan: Lan, tmp_path: Path
 ) -> None:
     if firmware.secure_boot:
-        shutil.copy(enrolled(firmware), tmp_path)
+        shutil.copy(enrolled_variables(firmware), tmp_path)
     lan.segment(options=tuple(f"--{line}" for line in block("ini").splitlines() if not line.startswith("#")))
     (lan.www / "boots-from.iso").write_bytes(boots_from.bake("http://bty-server/boot"))
     nonce = serve_script(lan)
     name = f"{firmware.name}-http-boot"
     with Machine(without_pxe(firmware), [], tmp_path, name, lan.cards, enter=lan.enter) as running:
-        # Where the firmware's shell comes first, Secure Boot refuses that.
+        # may_fail: some firmware tries the EFI shell first, and Secure Boot refuses the shell with a message.
         seconds = running.wait_for(nonce, firmware.seconds, may_fail=True)
     print(f"{seconds:.1f} s")
     *images, (path, agent, status, _) = lan.requests()
@@ -60,8 +60,8 @@ def test_firmware_fetches_the_image_that_dhcp_names(
     assert (path, agent, status) == ("/boot", ipxe()[0], "200")
 
 
-# Run on the server's side of the LAN.
-ASK = """\
+# A client of the documented server, run on the host side of the LAN.
+CLIENT = """\
 import concurrent.futures, hashlib, time, urllib.error, urllib.request
 import boots_from
 
@@ -102,21 +102,21 @@ with concurrent.futures.ThreadPoolExecutor(100) as pool:
 
 
 @pytest.mark.thorough("uefi")
-def test_example_server(lan: Lan, firmware: Firmware, tmp_path: Path) -> None:
-    """The page's server, and QEMU that mounts from it by URL."""
+def test_documented_image_server_boots_machine(lan: Lan, firmware: Firmware, tmp_path: Path) -> None:
+    """QEMU mounts the image from the server by URL, as a BMC does."""
     lan.segment()
     nonce = serve_script(lan)
     program = tmp_path / "serve_images.py"
     program.write_text(block("python"))
     server = lan.start(sys.executable, "-u", program, name="images")
-    lan.run(sys.executable, "-c", ASK)
+    lan.run(sys.executable, "-c", CLIENT)
     drive = "if=none,id=boot,format=raw,media=cdrom,readonly=on,file=http://10.0.0.1:8000/node-1.iso"
     media = ["-drive", drive, *AHCI_CD.arguments(Path())[2:]]
     with Machine(firmware, media, tmp_path, f"{firmware.name}-by-url", lan.cards, enter=lan.enter) as running:
         seconds = running.wait_for(nonce, firmware.seconds)
     print(f"{seconds:.1f} s")
     log = server.log.read_text()
-    assert log.count('"HEAD /node-1.iso') >= 3  # two are ours
+    assert log.count('"HEAD /node-1.iso') >= 3  # two of them by CLIENT
     assert log.count('"GET /node-1.iso HTTP/1.1" 206') > 10
     assert "Traceback" not in log
     assert lan.requests()[-1][:2] == ["/boot?machine=node-1", ipxe()[0]]

@@ -1,4 +1,4 @@
-"""The tests' own machines and servers: one that does not start, or dies, fails its test at once, with its log."""
+"""The test lab itself: a machine or server that does not start, or dies, fails the test at once and shows its log."""
 
 import os
 import subprocess
@@ -13,15 +13,15 @@ from lab.machine import BANNER, BootError, Machine, StartError
 from lab.media import AHCI_CD
 
 
-def test_machine_that_does_not_start(tmp_path: Path) -> None:
+def test_missing_medium_raises_start_error(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"Could not open '.*/no.iso': No such file or directory"):
         Machine(BIOS, AHCI_CD.arguments(tmp_path / "no.iso"), tmp_path, "lab-no-start")
 
 
-def test_machine_that_dies(tmp_path: Path) -> None:
-    """It is the end that is noticed, not the time-out."""
+def test_killed_machine_raises_boot_error_at_once(tmp_path: Path) -> None:
+    """The error comes when the machine ends, not after the timeout of a million seconds."""
     with Machine(BIOS, [], tmp_path, "lab-dies") as running:
-        # What it says without a medium: a machine that gives up is an error of its own, and came first on a busy host.
+        # Without a medium SeaBIOS prints this, which on a busy host came before the kill, as another error.
         running.wait_for("No bootable device", BIOS.seconds, may_fail=True)
         running.end()
         with pytest.raises(BootError, match=r"(?s)ended before \"more\".*SeaBIOS"):
@@ -30,8 +30,8 @@ def test_machine_that_dies(tmp_path: Path) -> None:
             running.monitor("system_reset")
 
 
-def test_limit_of_a_machine_is_in_seconds_that_it_has(tmp_path: Path) -> None:
-    """On a core on which two others compute, too, it has about a third of them, and less where the host is busy."""
+def test_wait_limit_excludes_time_without_cpu(tmp_path: Path) -> None:
+    """On a core shared with two busy processes, a machine gets about a third of the time, less on a busy host."""
     core = min(os.sched_getaffinity(0))
     media = AHCI_CD.arguments(tmp_path / "boots-from.iso")
     script = b"#!ipxe\nset x:int32 0\n:again\ninc x\ngoto again\n"
@@ -53,15 +53,15 @@ def test_limit_of_a_machine_is_in_seconds_that_it_has(tmp_path: Path) -> None:
     assert now - began > now.after(began) + 1
 
 
-def test_server_that_does_not_start(lan: Lan) -> None:
+def test_server_with_bad_configuration_shows_log(lan: Lan) -> None:
     with pytest.raises(AssertionError, match=r"(?s)nginx ended: .*unknown directive \"nonsense\""):
         lan.http("nonsense;")
 
 
-def test_log_of_a_server_is_shown_with_a_test_that_fails(
-    tmp_path: Path, servers: Path, capsys: pytest.CaptureFixture[str]
+def test_failing_test_shows_server_log(
+    tmp_path: Path, server_programs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ZeroDivisionError), Lan(tmp_path, servers) as lan:
+    with pytest.raises(ZeroDivisionError), Lan(tmp_path, server_programs) as lan:
         lan.segment()
         raise ZeroDivisionError
     assert "dnsmasq0's log\n" in (shown := capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""A PXE program that a tftp URL names finds its neighbours, as after a real PXE boot."""
+"""PXE programs booted from a tftp URL find the files beside them, as after a real PXE boot."""
 
 import shutil
 from pathlib import Path
@@ -9,17 +9,17 @@ from lab import debian
 from lab.firmware import BIOS, UEFI, Firmware
 from lab.lan import Lan
 from template.paths import PACKAGES
-from tests.boot.conftest import Boot
+from tests.boot.conftest import BootFrom
 from tests.boot.test_local_disk import installed_disk
 
-# What DHCP says of another server and file, for machines that boot by PXE: the URL goes before it.
-OTHER = "--dhcp-boot=other/file,other-server,10.0.0.99"
+# The server and file that DHCP names for machines that boot by PXE. The URL takes precedence over both.
+PXE_OPTION = "--dhcp-boot=other/file,other-server,10.0.0.99"
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "bty-server"])
 @pytest.mark.thorough("bios-bty-server", "uefi-x86_64-bty-server")
-def test_finds_its_menu_file(lan: Lan, boot: Boot, firmware: Firmware, host: str) -> None:
-    lan.segment(options=(OTHER,) if host == "10.0.0.1" else ())
+def test_pxe_program_finds_its_menu_file(lan: Lan, boot_from: BootFrom, firmware: Firmware, host: str) -> None:
+    lan.segment(options=(PXE_OPTION,) if host == "10.0.0.1" else ())
     programs, lib = (
         debian.unpack(debian.PXE) / "usr/lib",
         debian.unpack(PACKAGES) / "usr/lib",
@@ -36,15 +36,18 @@ def test_finds_its_menu_file(lan: Lan, boot: Boot, firmware: Firmware, host: str
         shutil.copy(programs / f"grub/x86_64-efi-signed/{name}.signed", folder / name)
         (lan.www / "grub").mkdir()
         (lan.www / "grub" / "grub.cfg").write_text('echo "this is its own menu file"\nsleep 600\n')
-    boot(f"tftp://{host}/deep/down/{name}").wait_for("this is its own menu file", 60)
+    boot_from(f"tftp://{host}/deep/down/{name}").wait_for("this is its own menu file", 60)
 
 
 @pytest.mark.parametrize("firmware", [UEFI], ids=lambda firmware: firmware.name, indirect=True)
 @pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
 @pytest.mark.thorough("signed")
-def test_shim_starts_its_neighbour(lan: Lan, boot: Boot, signed: bool) -> None:
-    """But iPXE says that it is as long as shim's buffer, and shim refuses a signature that is not at the end."""
-    lan.segment(options=(OTHER,))
+def test_shim_starts_grub_beside_it(lan: Lan, boot_from: BootFrom, signed: bool) -> None:
+    """shim refuses a signed GRUB, because iPXE gives the size of shim's buffer as the length of the file.
+
+    The signature is then not at the end of the file.
+    """
+    lan.segment(options=(PXE_OPTION,))
     folder = lan.www / "deep" / "down"
     (lan.www / "grub").mkdir()
     (lan.www / "grub" / "grub.cfg").write_text('menuentry "its own menu" {\n echo menu\n}\n')
@@ -52,7 +55,7 @@ def test_shim_starts_its_neighbour(lan: Lan, boot: Boot, signed: bool) -> None:
     shutil.copy(debian.unpack(PACKAGES) / "usr/lib/shim/shimx64.efi.signed", folder / "shimx64.efi")
     grub = "x86_64-efi-signed/grubnetx64.efi.signed" if signed else "x86_64-efi/monolithic/grubnetx64.efi"
     shutil.copy(debian.unpack(debian.PXE) / "usr/lib/grub" / grub, folder / "grubx64.efi")
-    booted = boot("tftp://10.0.0.1/deep/down/shimx64.efi")
+    booted = boot_from("tftp://10.0.0.1/deep/down/shimx64.efi")
     if signed:
         assert "Malformed binary after Attribute Certificate Table" in booted.wait_for_diagnosis(60)
     else:
@@ -63,26 +66,26 @@ def test_shim_starts_its_neighbour(lan: Lan, boot: Boot, signed: bool) -> None:
 @pytest.mark.parametrize("firmware", [UEFI], ids=lambda firmware: firmware.name, indirect=True)
 @pytest.mark.parametrize("ends", ["exit", "exit 1"])
 @pytest.mark.thorough
-def test_grub_goes_on_to_the_next_boot_device(lan: Lan, boot: Boot, ends: str, tmp_path: Path) -> None:
-    """What MAAS, Foreman and others have it do on an installed machine."""
+def test_grub_exit_boots_next_device(lan: Lan, boot_from: BootFrom, ends: str, tmp_path: Path) -> None:
+    """MAAS, Foreman and others send such a menu to installed machines."""
     lan.segment()
     grub = debian.unpack(debian.PXE) / "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
     shutil.copy(grub, lan.www / "grubnetx64.efi")
     (lan.www / "grub").mkdir()
     (lan.www / "grub" / "grub.cfg").write_text(f"{ends}\n")
-    booted = boot("tftp://bty-server/grubnetx64.efi", *installed_disk(tmp_path, UEFI))
+    booted = boot_from("tftp://bty-server/grubnetx64.efi", *installed_disk(tmp_path, UEFI))
     booted.wait_for("the installed disk has booted", 60, may_fail=True)
 
 
 @pytest.mark.parametrize("firmware", [UEFI], ids=lambda firmware: firmware.name, indirect=True)
 @pytest.mark.parametrize("ends", ["exit", "exit 1", "exit 2"])
 @pytest.mark.thorough("exit-", "exit 2")
-def test_ipxe_of_the_server_ends_as_a_script_does(lan: Lan, boot: Boot, ends: str, tmp_path: Path) -> None:
+def test_ipxe_of_server_exits_like_script(lan: Lan, boot_from: BootFrom, ends: str, tmp_path: Path) -> None:
     lan.segment()
     shutil.copy(debian.unpack(PACKAGES) / "usr/lib/ipxe/snponly.efi", lan.www)
     (lan.www / "inner").write_text(f"#!ipxe\necho of the server\n{ends}\n")
     (lan.www / "boot").write_text("#!ipxe\nimgfetch --name autoexec.ipxe inner\nchain snponly.efi\n")
-    booted = boot("tftp://bty-server/boot", *installed_disk(tmp_path, UEFI))
+    booted = boot_from("tftp://bty-server/boot", *installed_disk(tmp_path, UEFI))
     booted.wait_for("of the server", 60)
     follows = "the server's script FAILED" if ends == "exit 2" else "the installed disk has booted"
     booted.wait_for(follows, 60, may_fail=True)

@@ -1,4 +1,4 @@
-"""A machine that can't boot tries again by itself, and boots once what it lacks is there; a key opens the shell."""
+"""A machine that can't boot retries by itself and boots once the fault is fixed; a key opens the iPXE shell."""
 
 import secrets
 import time
@@ -13,32 +13,32 @@ from lab.lan import Lan
 from lab.link import NEVER
 from lab.machine import AGAIN, BANNER, Machine, usb_keyboard
 from lab.media import AHCI_CD
-from tests.boot.conftest import Boot
+from tests.boot.conftest import BootFrom
 
 URL = "http://bty-server/boot"
 
-# What a machine's LAN is like when it boots; what mends it; the seconds to the first diagnosis.
-Mend = Callable[[Lan, Machine], object]
+# Each of these functions sets up a LAN with a fault and returns a function that fixes the fault.
+Fix = Callable[[Lan, Machine], object]
 
 
-def no_server(lan: Lan) -> Mend:
+def no_server(lan: Lan) -> Fix:
     lan.segment()
     return lambda lan, booted: lan.http()
 
 
-def no_link(lan: Lan) -> Mend:
+def no_link(lan: Lan) -> Fix:
     lan.segment(link_after=NEVER)
     lan.http()
     return lambda lan, booted: booted.monitor("set_link", name="card0", up=True)
 
 
-def no_dhcp(lan: Lan) -> Mend:
+def no_dhcp(lan: Lan) -> Fix:
     lan.segment(dhcp=False)
     lan.http()
     return lambda lan, booted: lan.dhcp(0)
 
 
-def no_name(lan: Lan) -> Mend:
+def no_name(lan: Lan) -> Fix:
     hosts = lan.work / "hosts"
     hosts.mkdir()
     lan.segment(options=(f"--hostsdir={hosts}",))
@@ -46,13 +46,14 @@ def no_name(lan: Lan) -> Mend:
     return lambda lan, booted: (hosts / "new").write_text("10.0.0.1 new-server\n")
 
 
-def bad_script(lan: Lan) -> Mend:
+def bad_script(lan: Lan) -> Fix:
     lan.segment()
     (lan.www / "boot").write_text("#!ipxe\nchain missing\n")
     lan.http()
     return lambda lan, booted: None
 
 
+# The faults, and the limit in seconds from the banner to the first diagnosis.
 FAULTS = {
     "no server": (no_server, 12),
     "no link": (no_link, 33),
@@ -62,8 +63,8 @@ FAULTS = {
 }
 
 
-def serve(lan: Lan) -> str:
-    """Serve a script that shows a nonce; return the nonce."""
+def write_nonce_script(lan: Lan) -> str:
+    """Put a script that prints a nonce at /boot of the web server, which need not run yet; return the nonce."""
     nonce = secrets.token_hex(8)
     (lan.www / "boot").write_text(f"#!ipxe\necho {nonce} ${{ip}}\nsleep 600\n")
     return nonce
@@ -71,27 +72,27 @@ def serve(lan: Lan) -> str:
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.thorough
-def test_boots_without_a_key_once_it_is_mended(lan: Lan, boot: Boot, fault: str) -> None:
-    begin, seconds = FAULTS[fault]
-    mend = begin(lan)
-    booted = boot("http://new-server/boot" if fault == "no name" else URL)
-    for number in (1, 2):  # the second try has to fail as the first did
+def test_boots_without_key_press_once_fault_is_fixed(lan: Lan, boot_from: BootFrom, fault: str) -> None:
+    set_up, seconds = FAULTS[fault]
+    fix = set_up(lan)
+    booted = boot_from("http://new-server/boot" if fault == "no name" else URL)
+    for number in (1, 2):  # the second try must fail like the first
         since = len(booted.console)
         assert f"Try {number}. {AGAIN}" in booted.wait_for_diagnosis(seconds + 60, since)
-    nonce = serve(lan)
-    mend(lan, booted)
-    came = booted.wait_for(nonce, seconds + 40, may_fail=True)
-    print(f"{came - booted.diagnosed:.1f} s from the second diagnosis to the server's script")
-    assert came - booted.diagnosed > 28
+    nonce = write_nonce_script(lan)
+    fix(lan, booted)
+    retried = booted.wait_for(nonce, seconds + 40, may_fail=True)
+    print(f"{retried - booted.diagnosed:.1f} s from the second diagnosis to the server's script")
+    assert retried - booted.diagnosed > 28
 
 
 @pytest.mark.thorough
 @pytest.mark.timeout(480)
-def test_server_starts_three_minutes_after_the_machine(lan: Lan, boot: Boot) -> None:
+def test_server_started_three_minutes_later_boots_machine(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment()
-    booted = boot(URL)
+    booted = boot_from(URL)
     time.sleep(180)
-    nonce = serve(lan)
+    nonce = write_nonce_script(lan)
     lan.http()
     began = time.monotonic()
     booted.wait_for(nonce, 60, may_fail=True)
@@ -102,11 +103,11 @@ def test_server_starts_three_minutes_after_the_machine(lan: Lan, boot: Boot) -> 
 @pytest.mark.thorough(
     "bios", "uefi-x86_64-no link", "uefi-x86_64-no DHCP", "uefi-x86_64-no name", "uefi-x86_64-bad script"
 )
-def test_a_key_opens_the_shell(lan: Lan, boot: Boot, fault: str) -> None:
-    """One of a USB keyboard, and one on the serial console; exit tries again at once, without a reset."""
-    begin, seconds = FAULTS[fault]
-    mend = begin(lan)
-    booted = boot("http://new-server/boot" if fault == "no name" else URL, *usb_keyboard("qemu-xhci"))
+def test_key_opens_shell_and_exit_retries(lan: Lan, boot_from: BootFrom, fault: str) -> None:
+    """A key of a USB keyboard, then one on the serial console. The exit command retries at once, without a reset."""
+    set_up, seconds = FAULTS[fault]
+    fix = set_up(lan)
+    booted = boot_from("http://new-server/boot" if fault == "no name" else URL, *usb_keyboard("qemu-xhci"))
     booted.wait_for_diagnosis(seconds + 30)
     booted.open_shell(lambda: booted.press("s"))
     booted.press(*"echo", "spc", *"typed", "ret", shows="\ntyped\r")
@@ -114,16 +115,16 @@ def test_a_key_opens_the_shell(lan: Lan, boot: Boot, fault: str) -> None:
     booted.press(*"exit", "ret", shows="boots-from: booting from")
     booted.wait_for_diagnosis(seconds + 30, since)
     booted.open_shell(lambda: booted.enter_text("s"))
-    nonce = serve(lan)
-    mend(lan, booted)
+    nonce = write_nonce_script(lan)
+    fix(lan, booted)
     booted.enter_text("exit\r")
     booted.wait_for(nonce, seconds, may_fail=True)
     assert booted.console.count(BANNER) == 1
 
 
 @pytest.mark.thorough
-def test_power_comes_back_for_five_machines_and_later_for_their_server(lan: Lan) -> None:
-    """All on one switch, with one server for DHCP, DNS and HTTP."""
+def test_five_machines_boot_when_server_returns_after_power_cut(lan: Lan) -> None:
+    """All are on one switch; the server, for DHCP, DNS and HTTP, comes up after them."""
     for _ in range(5):
         lan.segment(dhcp=False, ipv4=False)
     lan.run("ip", "link", "add", "switch", "type", "bridge")
@@ -141,7 +142,7 @@ def test_power_comes_back_for_five_machines_and_later_for_their_server(lan: Lan)
             machines.append(running.enter_context(booted))
         for booted in machines:
             booted.wait_for_diagnosis(150)
-        nonce = serve(lan)
+        nonce = write_nonce_script(lan)
         lan.run("ip", "link", "set", "switch", "up")
         lan.dhcp(0, "switch")
         lan.http()
@@ -151,8 +152,8 @@ def test_power_comes_back_for_five_machines_and_later_for_their_server(lan: Lan)
     assert len(lan.requests()) == 5
 
 
-# A serial-over-LAN client that connects, a terminal that is resized or asked what it is, line noise.
-STRAY = (
+# Bytes that nobody typed: a serial-over-LAN client connects, a terminal is resized or queried, or there is line noise.
+STRAY_INPUT = (
     "\r",
     "\n",
     "\r\n",
@@ -169,19 +170,19 @@ STRAY = (
 )
 
 
-def type_strays(booted: Machine) -> None:
-    for stray in STRAY:
-        booted.enter_text(stray)
+def send_stray_input(booted: Machine) -> None:
+    for text in STRAY_INPUT:
+        booted.enter_text(text)
         time.sleep(0.05)
 
 
 @pytest.mark.thorough("uefi")
-def test_stray_bytes_at_the_prompt_open_no_shell(lan: Lan, boot: Boot) -> None:
+def test_stray_input_at_prompt_opens_no_shell(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment()
-    booted = boot(URL)
+    booted = boot_from(URL)
     booted.wait_for_diagnosis(30)
     since = len(booted.console)
-    type_strays(booted)
+    send_stray_input(booted)
     booted.wait_for("boots-from: booting from", 40, may_fail=True, since=since)
     booted.wait_for(f"Try 2. {AGAIN}", 30, may_fail=True, since=since)
     assert "iPXE>" not in booted.console
@@ -189,15 +190,15 @@ def test_stray_bytes_at_the_prompt_open_no_shell(lan: Lan, boot: Boot) -> None:
 
 
 @pytest.mark.thorough
-def test_stray_bytes_while_the_machine_waits_open_no_shell(lan: Lan, boot: Boot) -> None:
-    """For a link, for DHCP and for the switch, and then at the prompt."""
+def test_stray_input_while_waiting_opens_no_shell(lan: Lan, boot_from: BootFrom) -> None:
+    """The machine waits for a link, for DHCP and for spanning tree, and then at the prompt."""
     lan.segment(dhcp=False)
     lan.segment(link_after=NEVER)
-    booted = boot(URL)
+    booted = boot_from(URL)
     for number in (1, 2):
         while f"Try {number}. Retrying in" not in booted.console:
             assert booted.now().after(booted.banner) < 200
-            type_strays(booted)
+            send_stray_input(booted)
         since = len(booted.console)
         booted.wait_for("boots-from: booting from", 40, may_fail=True, since=since)
     assert "iPXE>" not in booted.console

@@ -1,4 +1,4 @@
-"""With Secure Boot on a machine asks once whether it may run this iPXE, and then boots from every URL."""
+"""With Secure Boot on, the operator enrolls this iPXE once on a machine, which then boots from every URL."""
 
 import lzma
 import secrets
@@ -20,7 +20,7 @@ from lab.machine import BootError, Machine
 from lab.media import SCSI_CD, XHCI_STICK
 from lab.recording_server import RecordingServer
 from template.paths import PACKAGES
-from tests.boot.conftest import Variables
+from tests.boot.conftest import EnrolledVariables
 from tests.boot.test_local_disk import SANBOOT, installed_disk
 from tests.boot.test_transports import ECDSA, RSA
 
@@ -28,26 +28,27 @@ FIRMWARES = pytest.mark.parametrize("firmware", [UEFI_SECURE, ARM64_SECURE], ids
 
 
 def bake(url: str, work: Path) -> Path:
+    """Write the image for a URL to `work`; return its path."""
     iso = work / "boots-from.iso"
     iso.write_bytes(boots_from.bake(url))
     return iso
 
 
 def power_on(firmware: Firmware, work: Path, name: str, controller: str = "qemu-xhci") -> Machine:
-    """Power on a machine with `work`'s image in its CD drive, and a USB keyboard."""
+    """Power on a machine with the image in `work` in its CD drive, and a USB keyboard."""
     media = [*SCSI_CD.arguments(work / "boots-from.iso"), *mok_manager.keyboard(firmware, controller)]
     return Machine(firmware, media, work, f"{firmware.name}-{name}")
 
 
 def enroll(firmware: Firmware, work: Path, name: str, controller: str = "qemu-xhci") -> str:
-    """Enroll the hash of `work`'s image on the machine that lives in `work`."""
+    """Enroll the hash of the image in `work` on the machine whose UEFI variables are there; return the hash."""
     with power_on(firmware, work, name, controller) as running:
         return mok_manager.enroll(running)
 
 
 @FIRMWARES
 @pytest.mark.thorough
-def test_first_boot_is_refused_and_waits_for_the_operator(firmware: Firmware, tmp_path: Path) -> None:
+def test_first_boot_waits_for_operator(firmware: Firmware, tmp_path: Path) -> None:
     bake("http://bootserver/boot", tmp_path)
     with power_on(firmware, tmp_path, "refused") as running:
         running.wait_for(mok_manager.REFUSED, firmware.seconds, may_fail=True)
@@ -55,7 +56,7 @@ def test_first_boot_is_refused_and_waits_for_the_operator(firmware: Firmware, tm
         running.press("ret", shows="Booting in 1 second")  # MokManager counts from 10
         running.wait_for(mok_manager.REFUSED, 20, may_fail=True, since=running.console.index("Booting in 1 second"))
         assert running.is_idle_for(5)
-        running.press("ret", shows="BdsDxe: ")  # the firmware goes on to the next boot device
+        running.press("ret", shows="BdsDxe: ")  # the firmware continues with the next boot device
         assert "iPXE" not in running.console
     with power_on(firmware, tmp_path, "refused-again") as running:
         running.wait_for(mok_manager.REFUSED, firmware.seconds, may_fail=True)
@@ -63,17 +64,17 @@ def test_first_boot_is_refused_and_waits_for_the_operator(firmware: Firmware, tm
 
 @FIRMWARES
 @pytest.mark.thorough("uefi-arm64")
-def test_enrolled_once_it_boots_from_every_url(
-    firmware: Firmware, enrolled: Variables, recording_server: RecordingServer, tmp_path: Path
+def test_enrolled_machine_boots_any_url(
+    firmware: Firmware, enrolled_variables: EnrolledVariables, recording_server: RecordingServer, tmp_path: Path
 ) -> None:
-    """From CD and from USB, with URLs that it did not have then."""
-    shutil.copy(enrolled(firmware), tmp_path)
+    """From a CD and from a USB stick, with URLs other than the one at enrolment."""
+    shutil.copy(enrolled_variables(firmware), tmp_path)
     for medium in (SCSI_CD, XHCI_STICK):
         path = f"/{secrets.token_hex(8)}"
         iso = bake(f"http://{machine.HOST}:{recording_server.port}{path}", tmp_path)
         recording_server.requests.clear()
         name = f"{firmware.name}-{medium.name}"
-        # A question would fail it: nobody answers.
+        # If MokManager asked, the boot would fail, because nobody answers.
         seconds = boot(firmware, medium.arguments(iso), recording_server, path, tmp_path, name)
         print(f"{name}: {seconds:.1f} s to the request")
 
@@ -81,11 +82,11 @@ def test_enrolled_once_it_boots_from_every_url(
 @FIRMWARES
 @pytest.mark.parametrize("kind", [RSA, ECDSA], ids=["RSA", "ECDSA"])
 @pytest.mark.thorough
-def test_https_wants_the_ecdsa_ipxe_enrolled_for_ecdsa(
-    firmware: Firmware, kind: trustme.KeyType, enrolled: Variables, lan: Lan, tmp_path: Path
+def test_https_with_ecdsa_needs_ecdsa_ipxe_enrolled(
+    firmware: Firmware, kind: trustme.KeyType, enrolled_variables: EnrolledVariables, lan: Lan, tmp_path: Path
 ) -> None:
-    """Until then the first build says so."""
-    shutil.copy(enrolled(firmware), tmp_path)
+    """Until then the main iPXE asks for it. With RSA it needs no other build."""
+    shutil.copy(enrolled_variables(firmware), tmp_path)
     ca = trustme.CA(key_type=kind)
     nonce = secrets.token_hex(8)
     lan.segment()
@@ -94,8 +95,9 @@ def test_https_wants_the_ecdsa_ipxe_enrolled_for_ecdsa(
 
     def power_on(name: str) -> Machine:
         trusts = trusting([ca], tmp_path, firmware)
-        words = ("https://bty-server/boot", f"{firmware.name}-https-{name}", *mok_manager.keyboard(firmware))
-        return lan.machine(trusts, *words, medium=SCSI_CD)
+        keyboard = mok_manager.keyboard(firmware)
+        name = f"{firmware.name}-https-{name}"
+        return lan.machine(trusts, "https://bty-server/boot", name, *keyboard, medium=SCSI_CD)
 
     if kind is ECDSA:
         with power_on("refused") as running:
@@ -112,11 +114,11 @@ def test_https_wants_the_ecdsa_ipxe_enrolled_for_ecdsa(
 
 @FIRMWARES
 @pytest.mark.thorough
-def test_sanboot_boots_the_disk_if_the_hash_of_the_mark_was_enrolled_last(
-    firmware: Firmware, enrolled: Variables, lan: Lan, tmp_path: Path
+def test_sanboot_boots_disk_when_hash_of_mark_is_enrolled_last(
+    firmware: Firmware, enrolled_variables: EnrolledVariables, lan: Lan, tmp_path: Path
 ) -> None:
-    """Without it nothing is said of the mark, and the image starts again, as the first disk with a boot loader."""
-    shutil.copy(enrolled(firmware), lan.work)
+    """Otherwise the image, the first disk with a boot loader, starts again, and no message mentions the mark."""
+    shutil.copy(enrolled_variables(firmware), lan.work)
     lan.segment()
     (lan.www / "boot").write_text(f"#!ipxe\n{SANBOOT}\n")
     (lan.www / "fails").write_text("#!ipxe\nchain missing\n")
@@ -142,7 +144,7 @@ def test_sanboot_boots_the_disk_if_the_hash_of_the_mark_was_enrolled_last(
 
 
 @pytest.mark.thorough
-def test_enrolls_by_a_usb_2_keyboard(tmp_path: Path) -> None:
+def test_usb_2_keyboard_enrolls_hash(tmp_path: Path) -> None:
     bake("http://bootserver/boot", tmp_path)
     enroll(UEFI_SECURE, tmp_path, "usb2", "usb-ehci")
     with pytest.raises(BootError, match="could NOT boot"), power_on(UEFI_SECURE, tmp_path, "usb2") as running:
@@ -150,22 +152,24 @@ def test_enrolls_by_a_usb_2_keyboard(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_new_firmware_asks_once_more(enrolled: Variables, recording_server: RecordingServer, tmp_path: Path) -> None:
-    """A bump of iPXE is another program."""
-    shutil.copy(enrolled(UEFI_SECURE), tmp_path)
+def test_updated_ipxe_needs_enrolment_again(
+    enrolled_variables: EnrolledVariables, recording_server: RecordingServer, tmp_path: Path
+) -> None:
+    """An iPXE with another version is another program, with another hash."""
+    shutil.copy(enrolled_variables(UEFI_SECURE), tmp_path)
     iso = bake(f"http://{machine.HOST}:{recording_server.port}/boot", tmp_path)
     iso.write_bytes(iso.read_bytes().replace(b"ipxe.efi,1.21", b"ipxe.efi,1.22"))
-    shown = enroll(UEFI_SECURE, tmp_path, "bump")
+    shown = enroll(UEFI_SECURE, tmp_path, "update")
     assert shown not in {line.split()[1] for line in image.hashes_to_enroll(image.read_template())}
-    boot(UEFI_SECURE, SCSI_CD.arguments(iso), recording_server, "/boot", tmp_path, "bumped")
+    boot(UEFI_SECURE, SCSI_CD.arguments(iso), recording_server, "/boot", tmp_path, "updated")
 
 
 @pytest.mark.thorough
-def test_unsigned_programs_are_refused_and_signed_ones_run(
-    enrolled: Variables, recording_server: RecordingServer, tmp_path: Path
+def test_unsigned_program_is_refused_and_signed_one_runs(
+    enrolled_variables: EnrolledVariables, recording_server: RecordingServer, tmp_path: Path
 ) -> None:
-    """iPXE being enrolled does not enroll what its server sends."""
-    shutil.copy(enrolled(UEFI_SECURE), tmp_path)
+    """The enrolled hash of iPXE does not cover programs that its server sends."""
+    shutil.copy(enrolled_variables(UEFI_SECURE), tmp_path)
     unsigned = debian.unpack(PACKAGES) / "usr/lib/ipxe/snponly.efi"
     grub = debian.unpack(debian.SIGNED) / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
     recording_server.files["/unsigned.efi"] = unsigned.read_bytes()
@@ -180,19 +184,20 @@ def test_unsigned_programs_are_refused_and_signed_ones_run(
 
 @pytest.mark.parametrize(("keys", "shows"), [("uefi23", mok_manager.REFUSED), ("win23", "Access Denied")])
 @pytest.mark.thorough
-def test_needs_one_of_microsofts_cas_for_others(keys: str, shows: str, tmp_path: Path) -> None:
-    """The one of 2023 alone will do, on machines made without the one of 2011; a machine for Windows alone refuses."""
+def test_shim_needs_microsoft_third_party_ca(keys: str, shows: str, tmp_path: Path) -> None:
+    """The CA of 2023 suffices, as on machines without the CA of 2011. Machines with only Windows keys refuse shim."""
     code, variables = UEFI_SECURE.pflash
-    own = tmp_path / variables.name
+    store = tmp_path / variables.name
     program = Path(sys.executable).with_name("virt-fw-vars")
-    words = ["--enroll-redhat", "--microsoft-db", keys, "--secure-boot"]
+    options = ["--enroll-redhat", "--microsoft-db", keys, "--secure-boot"]
     empty = code.with_name("OVMF_VARS_4M.fd")
-    subprocess.run([program, "-i", empty, *words, "-o", own], check=True, capture_output=True)
+    subprocess.run([program, "-i", empty, *options, "-o", store], check=True, capture_output=True)
     bake("http://bootserver/boot", tmp_path)
     with power_on(UEFI_SECURE, tmp_path, keys) as running:
         running.wait_for(shows, 60, may_fail=True)
 
 
+# The init of a Linux that tells shim, through mokutil, to delete a hash at the next boot.
 INIT = """\
 #!/bin/busybox sh
 busybox mount -t devtmpfs none /dev
@@ -209,8 +214,8 @@ busybox reboot -f
 """
 
 
-def linux(server: RecordingServer, init: str) -> None:
-    """Serve a script, as /boot, that boots Debian's signed Linux with mokutil in its initrd."""
+def serve_signed_linux(server: RecordingServer, init: str) -> None:
+    """Serve a script at /boot that boots the signed Linux from Debian, with mokutil in its initrd."""
     root = debian.unpack(debian.SIGNED)
     lib = root / "usr/lib/x86_64-linux-gnu"
     files = {"bin/busybox": root / "usr/bin/busybox", "bin/mokutil": root / "usr/bin/mokutil"}
@@ -237,14 +242,14 @@ def linux(server: RecordingServer, init: str) -> None:
 
 
 @pytest.mark.thorough
-def test_signed_linux_runs_and_mokutil_undoes_it(
-    enrolled: Variables, recording_server: RecordingServer, tmp_path: Path
+def test_mokutil_in_signed_linux_deletes_hash(
+    enrolled_variables: EnrolledVariables, recording_server: RecordingServer, tmp_path: Path
 ) -> None:
-    shutil.copy(enrolled(UEFI_SECURE), tmp_path)
+    shutil.copy(enrolled_variables(UEFI_SECURE), tmp_path)
     bake(f"http://{machine.HOST}:{recording_server.port}/boot", tmp_path)
     sha256 = image.hashes_to_enroll(image.read_template())[0].split()[1]
     password = "once2026"
-    linux(recording_server, INIT.format(password=password, sha256=sha256))
+    serve_signed_linux(recording_server, INIT.format(password=password, sha256=sha256))
     with power_on(UEFI_SECURE, tmp_path, "linux") as running:
         running.wait_for_end(90)
         assert "SecureBoot enabled" in running.console

@@ -1,4 +1,4 @@
-"""Every transport boots from a real server: its script, then 20 MB as the second stage."""
+"""Every transport boots from a real server: a script, then 20 MB as the second stage."""
 
 import datetime
 import os
@@ -20,55 +20,56 @@ from lab.machine import BANNER, Machine, ipxe, usb_keyboard
 from lab.media import SCSI_CD
 from template import esp, iso
 from template.paths import PACKAGES
-from tests.boot.conftest import Boot
-from tests.boot.test_failure_screens import ENDED, WAITS_FOR_KEYS, other_disk, type_at_what_waits
-from tests.boot.test_network import no_way_to_the_server, silent
+from tests.boot.conftest import BootFrom
+from tests.boot.test_failure_screens import ENDED, PROMPT_AND_MENU, ipxe_disk, type_at_prompt_menu_and_shell
+from tests.boot.test_network import no_route_to_server, silent
 from tests.unit.test_image import longest
 
 SECONDS = 60
 
 
-def serve(folder: Path, name: str = "boot") -> str:
-    """Put a script that loads 20 MB, by a relative path, then shows a nonce; return the nonce."""
+def write_two_stages(folder: Path, name: str = "boot") -> str:
+    """Write a script that loads 20 MB by a relative path and then prints a nonce, and the 20 MB; return the nonce."""
     nonce = secrets.token_hex(8)
     (folder / name).write_text(f"#!ipxe\nimgfetch second-stage && echo {nonce} || echo no second stage\nsleep 600\n")
     (folder / "second-stage").write_bytes(os.urandom(20_000_000))
     return nonce
 
 
-def second_stage(booted: Machine, nonce: str) -> None:
+def wait_for_second_stage(booted: Machine, nonce: str) -> None:
+    """Wait until the script of `write_two_stages` has loaded its 20 MB."""
     first = booted.wait_for("starting it", SECONDS)
     print(f"20 MB in {booted.wait_for(nonce, SECONDS) - first:.1f} s")
 
 
-def test_http(lan: Lan, boot: Boot) -> None:
+def test_http_loads_second_stage(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment()
-    nonce = serve(lan.www)
+    nonce = write_two_stages(lan.www)
     lan.http()
-    second_stage(boot("http://bty-server/boot"), nonce)
+    wait_for_second_stage(boot_from("http://bty-server/boot"), nonce)
     assert [request[0] for request in lan.requests()] == ["/boot", "/second-stage"]
 
 
-def test_tftp(lan: Lan, boot: Boot) -> None:
+def test_tftp_loads_second_stage(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment()
-    second_stage(boot("tftp://bty-server/boot"), serve(lan.www))
+    wait_for_second_stage(boot_from("tftp://bty-server/boot"), write_two_stages(lan.www))
 
 
-def test_nfs(lan: Lan, boot: Boot) -> None:
+def test_nfs_loads_second_stage(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment()
-    nonce = serve(lan.www)
+    nonce = write_two_stages(lan.www)
     lan.nfs()
-    second_stage(boot("nfs://bty-server/export/boot"), nonce)
+    wait_for_second_stage(boot_from("nfs://bty-server/export/boot"), nonce)
 
 
 @pytest.fixture(scope="session")
 def lib() -> Path:
-    """Return /usr/lib of the firmware packages."""
+    """Return the directory usr/lib of the unpacked packages in the image."""
     return debian.unpack(PACKAGES) / "usr/lib"
 
 
-def lun(lan: Lan, work: Path) -> Path:
-    """Return a disk whose own boot loader fetches /from-the-disk: the image itself, with that URL."""
+def make_network_disk(lan: Lan, work: Path) -> Path:
+    """Return a disk whose boot loader boots /from-the-disk, and serve that: the disk is an image for this URL."""
     disk = work / "lun.img"
     disk.write_bytes(boots_from.bake("http://bty-server/from-the-disk"))
     (lan.www / "from-the-disk").write_text("#!ipxe\necho the disk has booted\nsleep 600\n")
@@ -76,19 +77,19 @@ def lun(lan: Lan, work: Path) -> Path:
     return disk
 
 
-def test_iscsi(lan: Lan, boot: Boot, tmp_path: Path) -> None:
+def test_iscsi_disk_boots(lan: Lan, boot_from: BootFrom, tmp_path: Path) -> None:
     lan.segment()
-    lan.iscsi("10.0.0.1", lun(lan, tmp_path))
-    booted = boot(f"iscsi:bty-server:::1:{IQN}")
+    lan.iscsi("10.0.0.1", make_network_disk(lan, tmp_path))
+    booted = boot_from(f"iscsi:bty-server:::1:{IQN}")
     booted.wait_for("the disk has booted", 120)
     assert [request[0] for request in lan.requests()] == ["/from-the-disk"]
 
 
 @pytest.mark.thorough("uefi")
-def test_iscsi_after_a_failed_try(lan: Lan, boot: Boot, tmp_path: Path) -> None:
+def test_iscsi_disk_boots_after_failed_try(lan: Lan, boot_from: BootFrom, tmp_path: Path) -> None:
     lan.segment()
-    disk = lun(lan, tmp_path)
-    booted = boot(f"iscsi:bty-server:::1:{IQN}")
+    disk = make_network_disk(lan, tmp_path)
+    booted = boot_from(f"iscsi:bty-server:::1:{IQN}")
     assert "could NOT boot" in booted.wait_for_diagnosis(60)
     lan.iscsi("10.0.0.1", disk)
     booted.open_shell(lambda: booted.enter_text("s"))
@@ -96,14 +97,14 @@ def test_iscsi_after_a_failed_try(lan: Lan, boot: Boot, tmp_path: Path) -> None:
     booted.wait_for("the disk has booted", 120, may_fail=True)
 
 
-def disk_with_a_second_stage(work: Path, lib: Path, nonce: str) -> Path:
-    """Return a disk whose boot loader, BIOS or UEFI, reads 20 MB of it and then shows a nonce."""
+def make_two_stage_disk(work: Path, lib: Path, nonce: str) -> Path:
+    """Return a disk whose boot loader, for BIOS and for UEFI, reads 20 MB from the disk and then prints a nonce."""
     stage, tree = work / "second-stage", work / "tree"
     stage.write_bytes(os.urandom(20_000_000))
     script, loader = work / "script.ipxe", work / "loader.efi"
     script.write_text(f"#!ipxe\necho {nonce}\nsleep 600\n")
-    # On BIOS ISOLINUX loads the 20 MB behind the script, as one initrd. UEFI loads a program's whole
-    # file, so they are appended to it: the program takes the network card, which ends the disk.
+    # On BIOS ISOLINUX loads the script and the 20 MB as one initrd. On UEFI the 20 MB are part of the program, because
+    # UEFI loads the whole file before it starts. The started program takes over the network card, so the disk is gone.
     loader.write_bytes((lib / "ipxe/ipxe-amd64.efi").read_bytes() + stage.read_bytes())
     config = work / "isolinux.cfg"
     config.write_text("DEFAULT x\nLABEL x\n  LINUX /boot/isolinux/ipxe.lkrn\n  INITRD /script,/second-stage\n")
@@ -125,11 +126,11 @@ def disk_with_a_second_stage(work: Path, lib: Path, nonce: str) -> Path:
 
 
 @pytest.mark.thorough("uefi")
-def test_iscsi_second_stage(lan: Lan, boot: Boot, tmp_path: Path, lib: Path) -> None:
+def test_iscsi_disk_loads_second_stage(lan: Lan, boot_from: BootFrom, tmp_path: Path, lib: Path) -> None:
     lan.segment()
     nonce = secrets.token_hex(8)
-    lan.iscsi("10.0.0.1", disk_with_a_second_stage(tmp_path, lib, nonce))
-    booted = boot(f"iscsi:bty-server:::1:{IQN}")
+    lan.iscsi("10.0.0.1", make_two_stage_disk(tmp_path, lib, nonce))
+    booted = boot_from(f"iscsi:bty-server:::1:{IQN}")
     registered = booted.wait_for("Registered SAN device", SECONDS)
     print(f"20 MB, and the boot loader, in {booted.wait_for(nonce, 120) - registered:.1f} s")
 
@@ -139,17 +140,17 @@ RSA, ECDSA = trustme.KeyType.RSA, trustme.KeyType.ECDSA
 
 @pytest.fixture
 def ca(request: pytest.FixtureRequest) -> trustme.CA:
-    """Return a CA, of the kind that the test is parametrized with."""
+    """Return a CA with the key type that the test is parametrized with, ECDSA by default."""
     return trustme.CA(key_type=getattr(request, "param", ECDSA))
 
 
 with_rsa = pytest.mark.parametrize("ca", [RSA], ids=["RSA"], indirect=True)
 
 
-class TestHttpsWithTheCaEnrolled:
-    """UEFI's own TLS store: unmodified iPXE boots from a server with a private CA.
+class TestHttpsWithEnrolledCa:
+    """HTTPS from a server with a private CA, which is enrolled in the TLS store of UEFI.
 
-    The first build does it itself where all is RSA, and else starts the second one.
+    If all certificates are RSA, the main iPXE boots. Otherwise it starts the ECDSA iPXE.
     """
 
     @pytest.fixture
@@ -157,174 +158,175 @@ class TestHttpsWithTheCaEnrolled:
         return trusting([ca], tmp_path)
 
     @pytest.mark.parametrize(
-        ("ca", "leaf", "curve", "second"),
+        ("ca", "leaf", "curve", "by_ecdsa_ipxe"),
         [
             pytest.param(RSA, RSA, "", False, id="RSA"),
             pytest.param(ECDSA, ECDSA, "SECP256R1", True, id="P-256"),
             pytest.param(ECDSA, ECDSA, "SECP384R1", True, id="P-384"),
-            pytest.param(ECDSA, RSA, "", True, id="RSA of a CA with ECDSA"),
+            pytest.param(ECDSA, RSA, "", True, id="RSA from ECDSA CA"),
         ],
         indirect=["ca"],
     )
-    @pytest.mark.thorough("P-384", "RSA of a CA")
-    def test_boots(
+    @pytest.mark.thorough("P-384", "RSA from")
+    def test_https_loads_second_stage(
         self,
         lan: Lan,
-        boot: Boot,
+        boot_from: BootFrom,
         ca: trustme.CA,
         leaf: trustme.KeyType,
         curve: str,
-        second: bool,
+        by_ecdsa_ipxe: bool,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         if curve:
-            monkeypatch.setattr(ec, "SECP256R1", getattr(ec, curve))  # the only one that trustme takes
+            monkeypatch.setattr(ec, "SECP256R1", getattr(ec, curve))  # trustme uses no other curve
         lan.segment()
-        nonce = serve(lan.www)
+        nonce = write_two_stages(lan.www)
         lan.http(lan.https_directives(ca.issue_cert("bty-server", key_type=leaf)))
-        second_stage(boot("https://bty-server/boot"), nonce)
-        assert {request[1] for request in lan.requests()} == {ipxe()[second]}
+        wait_for_second_stage(boot_from("https://bty-server/boot"), nonce)
+        assert {request[1] for request in lan.requests()} == {ipxe()[by_ecdsa_ipxe]}
 
     @pytest.mark.thorough
-    def test_follows_a_redirect_from_http(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
+    def test_redirect_from_http_is_followed(self, lan: Lan, boot_from: BootFrom, ca: trustme.CA) -> None:
         lan.segment()
-        nonce = serve(lan.www)
+        nonce = write_two_stages(lan.www)
         lan.http(
             lan.https_directives(ca.issue_cert("bty-server"))
             + "if ($scheme = http) { return 301 https://$host$request_uri; }"
         )
-        boot("http://bty-server/boot?x=1").wait_for(nonce, SECONDS)
-        assert [request[2] for request in lan.requests()][:3] == ["301", "301", "200"]  # each build asks
+        boot_from("http://bty-server/boot?x=1").wait_for(nonce, SECONDS)
+        assert [request[2] for request in lan.requests()][:3] == ["301", "301", "200"]  # both builds ask
 
     @pytest.mark.parametrize(
-        ("ca", "fault"),
-        [(RSA, "expired"), (ECDSA, "expired"), (RSA, "another name"), (ECDSA, "another name")],
+        ("ca", "kind", "fault"),
+        [(kind, kind, fault) for fault in ("expired", "another name") for kind in (RSA, ECDSA)],
         ids=["RSA-expired", "ECDSA-expired", "RSA-another name", "ECDSA-another name"],
         indirect=["ca"],
     )
     @pytest.mark.thorough("RSA-another name", "ECDSA-expired", "RSA-expired")
-    def test_refuses(self, lan: Lan, boot: Boot, ca: trustme.CA, fault: str, request: pytest.FixtureRequest) -> None:
+    def test_bad_certificate_is_refused(
+        self, lan: Lan, boot_from: BootFrom, ca: trustme.CA, kind: trustme.KeyType, fault: str
+    ) -> None:
         lan.segment()
-        serve(lan.www)
+        write_two_stages(lan.www)
         past = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=2)
         name, end = ("bty-server", past) if fault == "expired" else ("other.example", None)
-        kind = RSA if "[RSA" in request.node.name else ECDSA
         lan.http(lan.https_directives(ca.issue_cert(name, not_after=end, key_type=kind)))
-        assert_blames_the_certificate(boot("https://bty-server/boot"))
+        assert_blames_the_certificate(boot_from("https://bty-server/boot"))
 
     @pytest.mark.thorough
-    def test_three_cards_the_last_is_good(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
-        no_way_to_the_server(lan)
+    def test_last_of_three_cards_boots(self, lan: Lan, boot_from: BootFrom, ca: trustme.CA) -> None:
+        no_route_to_server(lan)
         silent(lan)
         lan.segment()
         nonce = secrets.token_hex(8)
         (lan.www / "boot").write_text(f"#!ipxe\necho {nonce} ${{mac}} ${{netX/mac}}\nsleep 600\n")
         lan.http(lan.https_directives(ca.issue_cert("bty-server")))
-        boot("https://bty-server/boot").wait_for(f"{nonce} {lan.mac(2)} {lan.mac(2)}", SECONDS)
+        boot_from("https://bty-server/boot").wait_for(f"{nonce} {lan.mac(2)} {lan.mac(2)}", SECONDS)
 
     @pytest.mark.thorough
-    def test_card_on_which_the_second_build_fails(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
-        """It says why, waits its 30 s, and leaves the other cards to the first one."""
+    def test_other_card_boots_after_ecdsa_ipxe_fails(self, lan: Lan, boot_from: BootFrom, ca: trustme.CA) -> None:
+        """The ECDSA iPXE shows the reason, waits 30 s and returns to the main iPXE, which tries the other cards."""
         lan.segment()
         lan.segment()
-        nonce = serve(lan.www)
+        nonce = write_two_stages(lan.www)
         lan.http(lan.https_directives(ca.issue_cert("bty-server")) + "if ($server_addr = 10.0.0.1) { return 404; }")
-        booted = boot("https://bty-server/boot")
+        booted = boot_from("https://bty-server/boot")
         assert "not found (404)" in booted.wait_for_diagnosis(SECONDS)
         booted.wait_for(nonce, SECONDS + 30, may_fail=True)
         assert {request[3].rpartition(".")[0] for request in lan.requests()} == {"10.0.0", "10.0.1"}
 
     @pytest.mark.thorough
-    def test_every_card_fails_one_by_the_second_build(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
+    def test_failure_of_ecdsa_ipxe_is_reported_among_cards(self, lan: Lan, boot_from: BootFrom, ca: trustme.CA) -> None:
         lan.segment()
         lan.segment(dhcp=False)
         lan.http(lan.https_directives(ca.issue_cert("bty-server")))
-        booted = boot("https://bty-server/boot")
+        booted = boot_from("https://bty-server/boot")
         while "net1" not in (screen := booted.wait_for_diagnosis(200, since=len(booted.console))):
             assert "not found (404)" in screen
         assert "the ECDSA iPXE failed: see above\n" in screen
         assert "no answer to DHCP: look at VLAN and server\n" in screen
 
     @pytest.mark.parametrize("end", ["exit", "exit 1"])
-    def test_script_that_ends_hands_over_to_the_next_boot_device(
-        self, lan: Lan, boot: Boot, ca: trustme.CA, tmp_path: Path, end: str
+    def test_script_end_boots_next_device(
+        self, lan: Lan, boot_from: BootFrom, ca: trustme.CA, tmp_path: Path, end: str
     ) -> None:
-        """Through the first build, to which the second one returns."""
+        """The ECDSA iPXE returns to the main iPXE, which exits."""
         lan.segment()
         (lan.www / "boot").write_text(f"#!ipxe\necho here\n{end}\n")
         lan.http(lan.https_directives(ca.issue_cert("bty-server")))
-        booted = boot("https://bty-server/boot", *other_disk(tmp_path))
+        booted = boot_from("https://bty-server/boot", *ipxe_disk(tmp_path))
         booted.wait_for("the second disk has booted", SECONDS)
         assert booted.console.count(ENDED) == 2
         assert len(lan.requests()) == 1
 
     @pytest.mark.thorough
-    def test_script_that_fails_is_diagnosed(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
+    def test_failed_script_is_reported(self, lan: Lan, boot_from: BootFrom, ca: trustme.CA) -> None:
         lan.segment()
         (lan.www / "boot").write_text("#!ipxe\necho here\nchain missing\n")
         lan.http(lan.https_directives(ca.issue_cert("bty-server")))
-        booted = boot("https://bty-server/boot")
+        booted = boot_from("https://bty-server/boot")
         assert "the server's script FAILED, for the reason above" in booted.wait_for_diagnosis(SECONDS)
         assert [request[0] for request in lan.requests()].count("/boot") == 1
-        # The operator's next try is the second build's.
+        # After exit in the shell, the ECDSA iPXE retries.
         booted.open_shell(lambda: booted.enter_text("s"))
         booted.enter_text("exit\r")
         booted.wait_for("here", SECONDS, may_fail=True, since=len(booted.console))
 
-    def test_usb_keyboard_types(self, lan: Lan, boot: Boot, ca: trustme.CA) -> None:
-        """The second build leaves USB to the firmware, too."""
+    def test_usb_keyboard_types_at_prompt_menu_and_shell(self, lan: Lan, boot_from: BootFrom, ca: trustme.CA) -> None:
+        """The ECDSA iPXE also leaves USB to the firmware."""
         lan.segment()
-        (lan.www / "boot").write_text(WAITS_FOR_KEYS)
+        (lan.www / "boot").write_text(PROMPT_AND_MENU)
         lan.http(lan.https_directives(ca.issue_cert("bty-server")))
-        booted = boot("https://bty-server/boot", *usb_keyboard("qemu-xhci"))
-        type_at_what_waits(booted)
+        booted = boot_from("https://bty-server/boot", *usb_keyboard("qemu-xhci"))
+        type_at_prompt_menu_and_shell(booted)
 
 
 @pytest.mark.parametrize("firmware", [ARM64], ids=["uefi-arm64"], indirect=True)
 @pytest.mark.parametrize("kind", [RSA, ECDSA], ids=["RSA", "ECDSA"])
 @pytest.mark.thorough("RSA")
-def test_https_on_arm64(lan: Lan, kind: trustme.KeyType, tmp_path: Path, firmware: Firmware) -> None:
+def test_arm64_https_loads_second_stage(lan: Lan, kind: trustme.KeyType, tmp_path: Path, firmware: Firmware) -> None:
     lan.segment()
     ca = trustme.CA(key_type=kind)
-    nonce = serve(lan.www)
+    nonce = write_two_stages(lan.www)
     lan.http(lan.https_directives(ca.issue_cert("bty-server", key_type=kind)))
     arm64 = trusting([ca], tmp_path, firmware)
     with lan.machine(arm64, "https://bty-server/boot", f"https-arm64-{kind.name}", medium=SCSI_CD) as booted:
         booted.wait_for(BANNER, arm64.seconds)
-        second_stage(booted, nonce)
+        wait_for_second_stage(booted, nonce)
     assert {request[1] for request in lan.requests()} == {ipxe()[kind is ECDSA]}
 
 
 @with_rsa
 @pytest.mark.thorough
-def test_https_of_a_ca_that_stands_behind_one_with_ecdsa(lan: Lan, ca: trustme.CA, tmp_path: Path) -> None:
-    """In the firmware's store, which the first build reads no further than that."""
+def test_https_with_rsa_ca_after_ecdsa_ca_boots(lan: Lan, ca: trustme.CA, tmp_path: Path) -> None:
+    """The main iPXE reads the TLS store of the firmware only up to the first CA with ECDSA."""
     lan.segment()
-    nonce = serve(lan.www)
+    nonce = write_two_stages(lan.www)
     lan.http(lan.https_directives(ca.issue_cert("bty-server", key_type=RSA)))
     trusts = trusting([trustme.CA(), ca], tmp_path)
     with lan.machine(trusts, "https://bty-server/boot", "https-two-cas") as booted:
-        second_stage(booted, nonce)
+        wait_for_second_stage(booted, nonce)
 
 
 @pytest.mark.parametrize("firmware", [BIOS], ids=["bios"], indirect=True)
 @with_rsa
-def test_https_on_bios(lan: Lan, boot: Boot, ca: trustme.CA, tmp_path: Path) -> None:
-    """As with a public CA: the one that iPXE trusts is the test's, written into the running machine's memory."""
+def test_bios_https_loads_second_stage(lan: Lan, boot_from: BootFrom, ca: trustme.CA, tmp_path: Path) -> None:
+    """The CA of the test is written into the memory of the machine, in place of the CA that iPXE trusts there."""
     lan.segment()
-    nonce = serve(lan.www)
+    nonce = write_two_stages(lan.www)
     lan.http(lan.https_directives(with_root(ca.issue_cert("bty-server", key_type=RSA), ca)))
     memory = tmp_path / "memory"
-    booted = boot("https://bty-server/boot", *memory_in(memory))
+    booted = boot_from("https://bty-server/boot", *memory_in(memory))
     trust_in_memory(booted, ca, memory)
-    second_stage(booted, nonce)
+    wait_for_second_stage(booted, nonce)
 
 
 @pytest.mark.parametrize("firmware", [BIOS], ids=["bios"], indirect=True)
-def test_https_with_ecdsa_fails_in_words_on_bios(lan: Lan, boot: Boot, ca: trustme.CA) -> None:
+def test_bios_https_with_ecdsa_is_reported(lan: Lan, boot_from: BootFrom, ca: trustme.CA) -> None:
     lan.segment()
     lan.http(lan.https_directives(ca.issue_cert("bty-server")))
-    screen = boot("https://bty-server/boot").wait_for_diagnosis(SECONDS)
+    screen = boot_from("https://bty-server/boot").wait_for_diagnosis(SECONDS)
     assert "https://bty-server/boot... Operation not permitted" in screen
     assert ": no common TLS (RSA, TLS 1.2), https://ipxe.org/410de13c\n" in screen
 
@@ -337,43 +339,42 @@ def assert_blames_the_certificate(booted: Machine) -> None:
 
 @with_rsa
 @pytest.mark.thorough("bios")
-def test_https_of_an_unknown_ca_is_refused(lan: Lan, boot: Boot, ca: trustme.CA) -> None:
+def test_https_with_unknown_ca_is_refused(lan: Lan, boot_from: BootFrom, ca: trustme.CA) -> None:
     lan.segment()
-    serve(lan.www)
+    write_two_stages(lan.www)
     lan.http(lan.https_directives(ca.issue_cert("bty-server", key_type=RSA)))
-    assert_blames_the_certificate(boot("https://bty-server/boot"))
+    assert_blames_the_certificate(boot_from("https://bty-server/boot"))
     assert lan.requests() == []
 
 
 @pytest.mark.thorough("uefi")
-def test_redirects(lan: Lan, boot: Boot) -> None:
+def test_http_redirects_are_followed(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment()
-    nonce = serve(lan.www)
+    nonce = write_two_stages(lan.www)
     lan.http("location /old { return 302 /older; } location /older { return 301 http://bty-server/boot; }")
-    boot("http://bty-server/old").wait_for(nonce, SECONDS)
+    boot_from("http://bty-server/old").wait_for(nonce, SECONDS)
     assert [request[2] for request in lan.requests()][:3] == ["302", "301", "200"]
 
 
 @pytest.mark.thorough("uefi")
-def test_basic_auth_by_user_information(lan: Lan, boot: Boot) -> None:
-    """And the password is never on the screen."""
+def test_basic_auth_from_url_hides_password(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment()
-    nonce = serve(lan.www)
+    nonce = write_two_stages(lan.www)
     passwords = lan.work / "passwords"
     passwords.write_text("operator:{PLAIN}hunter/2\n")
     lan.http(f'auth_basic "boot"; auth_basic_user_file {passwords};')
-    booted = boot("http://operator:hunter%2F2@bty-server/boot")
+    booted = boot_from("http://operator:hunter%2F2@bty-server/boot")
     booted.wait_for(nonce, SECONDS)
     assert "200" in [request[2] for request in lan.requests()]
     assert "hunter" not in booted.console
 
 
 @pytest.mark.thorough("bios")
-def test_query_port_and_settings_reach_the_server(lan: Lan, boot: Boot) -> None:
+def test_query_port_and_settings_reach_server(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment()
-    nonce = serve(lan.www)
+    nonce = write_two_stages(lan.www)
     lan.http("listen 8080;")
-    boot(
+    boot_from(
         "http://bty-server:8080/boot?a=1&b=&&c='x'&mac=${net0/mac}&uuid=${uuid}", "-uuid", str(uuid.UUID(int=7))
     ).wait_for(nonce, SECONDS)
     query = f"a=1&b=&&c='x'&mac={lan.mac(0)}&uuid={uuid.UUID(int=7)}"
@@ -381,36 +382,34 @@ def test_query_port_and_settings_reach_the_server(lan: Lan, boot: Boot) -> None:
 
 
 @pytest.mark.thorough("uefi")
-def test_url_of_the_greatest_length(lan: Lan, boot: Boot) -> None:
+def test_longest_url_reaches_server(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment()
-    nonce = serve(lan.www)
+    nonce = write_two_stages(lan.www)
     lan.http("large_client_header_buffers 4 16k; client_header_buffer_size 16k;")
     url = longest("http://bty-server/boot?")
-    boot(url).wait_for(nonce, SECONDS)
+    boot_from(url).wait_for(nonce, SECONDS)
     assert lan.requests()[0][0] == url.removeprefix("http://bty-server")
 
 
-def test_runs_a_kernel_with_an_initrd_or_an_efi_program(lan: Lan, boot: Boot, firmware: Firmware, lib: Path) -> None:
-    """By a relative path in the server's script."""
+def test_script_runs_kernel_or_efi_program(lan: Lan, boot_from: BootFrom, firmware: Firmware, lib: Path) -> None:
+    """A kernel with an initrd on BIOS, an EFI program on UEFI; the script gives relative paths."""
     lan.segment()
     lan.http()
     if firmware is UEFI:
         shutil.copy(lib / "ipxe/ipxe-amd64.efi", lan.www / "program.efi")
         (lan.www / "boot").write_text("#!ipxe\nchain program.efi\n")
-        booted = boot("http://bty-server/boot")
+        booted = boot_from("http://bty-server/boot")
         booted.wait_for(BANNER, SECONDS, since=len(booted.console))
     else:
         shutil.copy(lib / "ipxe/ipxe.lkrn", lan.www / "kernel")
         (lan.www / "initrd").write_text("#!ipxe\necho the initrd is there\nsleep 600\n")
         (lan.www / "boot").write_text("#!ipxe\nkernel kernel\ninitrd initrd\nboot\n")
-        boot("http://bty-server/boot").wait_for("the initrd is there", SECONDS)
+        boot_from("http://bty-server/boot").wait_for("the initrd is there", SECONDS)
 
 
-def test_runs_an_efi_program_or_a_kernel_that_the_url_names(
-    lan: Lan, boot: Boot, firmware: Firmware, lib: Path
-) -> None:
+def test_url_of_kernel_or_efi_program_runs_it(lan: Lan, boot_from: BootFrom, firmware: Firmware, lib: Path) -> None:
     lan.segment()
     lan.http()
     shutil.copy(lib / "ipxe" / ("ipxe-amd64.efi" if firmware is UEFI else "ipxe.lkrn"), lan.www / "program")
-    booted = boot("http://bty-server/program")
+    booted = boot_from("http://bty-server/program")
     booted.wait_for(BANNER, SECONDS, since=len(booted.console))

@@ -1,4 +1,4 @@
-"""Every printable character of a URL, but for what may be a password, is shown and asked for as it was typed."""
+"""Printable characters of a URL are shown on the screen and requested as typed, except for a possible password."""
 
 import string
 from urllib.parse import unquote
@@ -7,20 +7,20 @@ import pytest
 
 from boots_from import boot_url, image
 from lab.lan import Lan
-from tests.boot.conftest import Boot
+from tests.boot.conftest import BootFrom
 
-SERVER = "http://[fd00::1]"  # has an address in a tenth of a second, IPv4 in three
+SERVER = "http://[fd00::1]"  # IPv6, because a card gets an address in 0.1 s, by DHCP in 3 s
 PRINTABLE = string.digits + string.ascii_letters + string.punctuation
 
 
 def urls() -> list[str]:
-    """Return URLs with each character first, in the middle and last, of the path and of the query."""
+    """Return URLs with each character at the beginning, in the middle and at the end of the path, and of the query."""
     return [f"{SERVER}/{word}" for char in PRINTABLE for word in (f"{char}a{char}b{char}", f"x?{char}a{char}b{char}")]
 
 
 @pytest.mark.thorough
-def test_every_character(lan: Lan, boot: Boot) -> None:
-    """One machine runs the scripts of all these URLs, one after the other: its server's script chains to them."""
+def test_each_printable_character_is_shown_and_requested(lan: Lan, boot_from: BootFrom) -> None:
+    """One machine runs the boot scripts of all URLs in order, because the script of the server chains to each."""
     lan.segment(ipv6="slaac")
     scripts = lan.www / "scripts"
     scripts.mkdir()
@@ -33,12 +33,12 @@ def test_every_character(lan: Lan, boot: Boot) -> None:
         merge_slashes off; error_page 400 =200 /ok;
         location /all { } location /scripts/ { } location / { return 200 "#!ipxe\\n"; }
     """)
-    booted = boot(f"{SERVER}/all")
+    booted = boot_from(f"{SERVER}/all")
     booted.wait_for("that was all", 300, may_fail=True)
     shown = booted.console.replace("\r", "").splitlines()
-    asked = [request[0] for request in lan.requests() if not request[0].startswith(("/all", "/scripts/"))]
-    assert len(asked) == len(urls())
-    for url, request in zip(urls(), asked, strict=True):
-        # What stands before an "@" may be a password.
+    requested = [request[0] for request in lan.requests() if not request[0].startswith(("/all", "/scripts/"))]
+    assert len(requested) == len(urls())
+    for url, request in zip(urls(), requested, strict=True):
+        # `public` leaves out what precedes an "@", which may be a password.
         assert boot_url.parse(url).public in shown
         assert unquote(request) == unquote(url.removeprefix(SERVER).partition("#")[0]), url

@@ -1,1 +1,1 @@
-"""Real boot servers, in the tests' LAN: `make integration` runs them all, and `make test` some."""
+"""Real boot servers on the test LAN. `make integration` runs all these tests, `make test` some."""

@@ -1,25 +1,25 @@
-"""The Linux that servers send in these tests: Debian's installer, as its package for boot servers has it.
+"""The Linux that servers send in these tests: the Debian installer, from its package for boot servers.
 
-That is 145 MB: what `make test` runs does without it.
+The package has 145 MB, so the tests that `make test` runs do without it.
 """
 
 from pathlib import Path
 
 from lab import debian
 
-PLACEHOLDER = b"what no machine starts"
+PLACEHOLDER = b"a kernel or initrd that no machine starts"
 
 
 def installer() -> Path:
-    """Return its tree, as a TFTP server has it."""
+    """Return the directory for a TFTP server."""
     return debian.unpack(debian.INSTALLER) / "usr/lib/debian-installer/images/13/amd64/text"
 
 
 def kernel() -> Path:
-    """Return its kernel."""
+    """Return the kernel of the installer."""
     return installer() / "debian-installer/amd64/linux"
 
 
 def initrd() -> Path:
-    """Return its initrd."""
+    """Return the initrd of the installer."""
     return installer() / "debian-installer/amd64/initrd.gz"

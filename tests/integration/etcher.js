@@ -1,7 +1,7 @@
-// Writes an image to a stick and verifies it, as balenaEtcher does by its defaults (child-writer.ts); prints what the SDK
-// reported.
+// Writes an image to a stick and verifies it, with the default options of balenaEtcher (child-writer.ts); prints the
+// report of the SDK as JSON.
 // usage: node etcher.js IMAGE DEVICE [OFFSET]
-// OFFSET: of a byte of the stick that changes between writing and verifying.
+// OFFSET: a byte of the stick to change between writing and verifying.
 
 const { closeSync, openSync, readFileSync, readSync, writeSync } = require("node:fs");
 const { decompressThenFlash } = require("etcher-sdk/build/multi-write");
@@ -10,7 +10,7 @@ const { BlockDevice, File } = require("etcher-sdk/build/source-destination");
 const [path, device, offset] = process.argv.slice(2);
 
 class Stick extends BlockDevice {
-  createVerifier(...words) {
+  createVerifier(...args) {
     if (offset !== undefined) {
       const stick = openSync(device, "r+");
       const byte = Buffer.alloc(1);
@@ -19,7 +19,7 @@ class Stick extends BlockDevice {
       writeSync(stick, byte, 0, 1, Number(offset));
       closeSync(stick);
     }
-    return super.createVerifier(...words);
+    return super.createVerifier(...args);
   }
 }
 

@@ -1,4 +1,4 @@
-"""bty-web, of PyPI's bty-lab."""
+"""bty-web, from bty-lab on PyPI."""
 
 import json
 import os
@@ -12,29 +12,29 @@ from lab import pypi
 from lab.firmware import Firmware
 from lab.lan import Lan
 from release.artifacts import PREBAKED_URL
-from tests.boot.conftest import Boot
+from tests.boot.conftest import BootFrom
 from tests.boot.test_local_disk import installed_disk
 from tests.integration import debian_linux
 
-VERSION = "0.77.2"  # requirements/bty.txt has it
+VERSION = "0.77.2"  # as in requirements/bty.txt
 URL = "http://bty-server:8080/pxe-bootstrap.ipxe"
-# docs/servers.md has this line. The port is in it since bty's scripts name the host and port that it was asked by.
 BTY = "http://127.0.0.1:8080"
+# docs/how-to/boot-servers.md has this line. It names the port because bty repeats the host and port of a request.
 NGINX = "location = /boot { return 302 http://$host:8080/pxe-bootstrap.ipxe; }"
 
 
 def machine(lan: Lan, mac: str) -> dict[str, object]:
-    """Return what the server has recorded of a machine."""
+    """Return the row of a machine in the database of bty."""
     with sqlite3.connect(lan.work / "bty" / "state.db") as connection:
         connection.row_factory = sqlite3.Row
         row = connection.execute("SELECT * FROM machines WHERE mac = ?", (mac,)).fetchone()
     connection.close()
-    assert row, f"the server knows no {mac}"
+    assert row, f"the server has no machine {mac}"
     return dict(row)
 
 
 def live_environment(lan: Lan, name: str) -> Path:
-    """Return where a file of bty's live environment is."""
+    """Return the path of a file of the bty live environment."""
     return lan.work / "bty" / "boot" / f"bty-netboot-pc-x86_64-v{VERSION}.{name}"
 
 
@@ -51,29 +51,29 @@ def bty(lan: Lan, card: int) -> Lan:
 
 
 @pytest.mark.integration
-def test_new_machine_gets_the_live_environment(bty: Lan, boot: Boot, card: int) -> None:
-    """It is another Linux here."""
+def test_new_machine_boots_live_environment(bty: Lan, boot_from: BootFrom, card: int) -> None:
+    """The Debian installer stands in for the live environment."""
     mac = bty.mac(card)
     shutil.copy(debian_linux.kernel(), live_environment(bty, "vmlinuz"))
     shutil.copy(debian_linux.initrd(), live_environment(bty, "initrd"))
-    booted = boot(URL)
+    booted = boot_from(URL)
     booted.wait_for("Linux version", 60)
     booted.wait_for(f"bty.server=http://bty-server:8080 bty.mac={mac}", 30)
-    known = machine(bty, mac)
-    assert known["boot_mode"] == "bty-inventory"
-    assert str(known["last_seen_ip"]).startswith(f"10.0.{card}.")
-    assert known["saw_flasher_boot"] == 1
+    row = machine(bty, mac)
+    assert row["boot_mode"] == "bty-inventory"
+    assert str(row["last_seen_ip"]).startswith(f"10.0.{card}.")
+    assert row["saw_flasher_boot"] == 1
 
 
 @pytest.mark.integration("one-card-uefi", "last")
-def test_prebaked_image_boots_the_local_disk_behind_one_line_of_nginx(
-    bty: Lan, boot: Boot, card: int, firmware: Firmware, tmp_path: Path
+def test_prebaked_image_boots_local_disk_behind_nginx(
+    bty: Lan, boot_from: BootFrom, card: int, firmware: Firmware, tmp_path: Path
 ) -> None:
-    """A machine whose disks are known, as its live environment would have told them."""
+    """The test reports the disks of the machine to bty, as the live environment does."""
     mac = bty.mac(card)
     bty.http(NGINX)
-    found = bty.run("curl", "--silent", "--output", os.devnull, "--write-out", "%{http_code}", f"{BTY}/boot")
-    assert found == "404", "bty answers at /boot: nginx is not needed any more"
+    status = bty.run("curl", "--silent", "--output", os.devnull, "--write-out", "%{http_code}", f"{BTY}/boot")
+    assert status == "404", "bty now serves /boot, so nginx is no longer needed: remove it from the docs and this test"
     inventory = bty.work / "inventory.json"
     inventory.write_text(json.dumps({"disks": [{"path": "/dev/sda", "serial": "1"}]}))
     for command in (
@@ -82,7 +82,7 @@ def test_prebaked_image_boots_the_local_disk_behind_one_line_of_nginx(
         ("--json", f"@{inventory}", f"{BTY}/pxe/{mac}/inventory"),
     ):
         bty.run("curl", "--silent", "--show-error", "--fail", *command)
-    booted = boot(PREBAKED_URL, *installed_disk(tmp_path, firmware))
+    booted = boot_from(PREBAKED_URL, *installed_disk(tmp_path, firmware))
     booted.wait_for(f"bty: {mac} boot_mode=bty-inventory, booting local disk", 60)
     booted.wait_for("the installed disk has booted", 60)
     assert bty.requests()[0][0::2] == ["/boot", "302"]

@@ -1,4 +1,4 @@
-"""The page has the lines that these tests ran."""
+"""The page on boot servers has the same lines as the tests."""
 
 import pytest
 
@@ -10,5 +10,5 @@ PATHS = [url.partition("bty-server")[2] + "'" for url in (test_bty.URL, test_cob
 
 
 @pytest.mark.parametrize("text", [*(f"    {line}\n" for line in LINES), *PATHS])
-def test_page_has_what_was_run(text: str) -> None:
+def test_page_has_tested_configuration(text: str) -> None:
     assert text in (CHECKOUT / "docs" / "servers.md").read_text()

@@ -1,6 +1,6 @@
-"""balenaEtcher's SDK writes the image to a stick and verifies it, and the stick boots.
+"""The SDK of balenaEtcher writes the image to a stick and verifies it, and the stick boots.
 
-The stick is a loop device, so only root can have one. Node.js and the SDK lie below the build directory.
+The stick is a loop device, which needs root. Node.js and the SDK are installed below the build directory.
 """
 
 import json
@@ -22,27 +22,27 @@ from lab.recording_server import RecordingServer
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(os.geteuid() != 0, reason="the stick is a loop device, which only root can have"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root to attach a loop device as the stick"),
 ]
 
-OLD = b"old data" * 2**23  # 64 MiB, what the stick holds before
+OLD_CONTENT = b"old data" * 2**23  # 64 MiB, the whole stick before writing
 
 
 @pytest.fixture(scope="session")
 def etcher() -> list[str]:
-    """Return the words that run etcher.js; the SDK is fetched once."""
+    """Return the command that runs etcher.js; the SDK is downloaded once."""
     node = npm.node()
     libraries = debian.unpack(debian.COMPILER)
 
     def make(root: Path) -> None:
         npm.install("etcher", root)
-        # What is not built here comes built.
+        # The other modules come prebuilt.
         module = root / "node_modules" / "@ronomon" / "direct-io"
-        own, libc = libraries / "usr" / "lib" / "x86_64-linux-gnu" / "tcc", libraries / "usr" / "include"
-        headers = [own / "include", libc / "x86_64-linux-gnu", libc, node / "include" / "node"]
+        builtin, libc = libraries / "usr" / "lib" / "x86_64-linux-gnu" / "tcc", libraries / "usr" / "include"
+        headers = [builtin / "include", libc / "x86_64-linux-gnu", libc, node / "include" / "node"]
         tcc = [
             *debian.program(libraries, "usr/bin/tcc"),
-            f"-B{own}",
+            f"-B{builtin}",
             "-nostdinc",
             *(f"-I{folder}" for folder in headers),
         ]
@@ -59,7 +59,7 @@ def etcher() -> list[str]:
 
 @contextmanager
 def plugged_in(stick: Path) -> Iterator[str]:
-    """Attach a file as a block device; give its name."""
+    """Attach a file as a block device, and yield the name of the device."""
     attach = ["losetup", "--find", "--show", str(stick)]
     device = subprocess.run(attach, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     try:
@@ -68,44 +68,43 @@ def plugged_in(stick: Path) -> Iterator[str]:
         subprocess.run(["losetup", "--detach", device], check=True)
 
 
-def write(etcher: list[str], image: bytes, stick: Path, *changed: int) -> Any:
-    """Write an image to a stick that is full of old data, and verify it; return what the SDK reported.
+def write_and_verify(etcher: list[str], image: bytes, stick: Path, *changed: int) -> Any:
+    """Write an image to a stick that is full of old data, and verify it; return the report of the SDK.
 
     Args:
-        etcher: the words that run it.
-        image: what to write.
-        stick: the stick's file.
-        changed: the offset of a byte that changes between writing and verifying.
+        etcher: the command that runs etcher.js.
+        image: the image.
+        stick: the file that is attached as the stick.
+        changed: at most one offset, of a byte of the stick to change between writing and verifying.
     """
     iso = stick.with_name("boots-from.iso")
     iso.write_bytes(image)
-    stick.write_bytes(OLD)
+    stick.write_bytes(OLD_CONTENT)
     with plugged_in(stick) as device:
         command = [*etcher, str(iso), device, *map(str, changed)]
         return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def test_writes_verifies_and_boots(
+def test_written_stick_verifies_and_boots(
     etcher: list[str], firmware: Firmware, recording_server: RecordingServer, tmp_path: Path
 ) -> None:
     image = boots_from.bake(f"http://{HOST}:{recording_server.port}/boot")
     stick = tmp_path / "stick.img"
-    reported = write(etcher, image, stick)
-    # Where it finds none, balenaEtcher warns that the image may not boot.
+    reported = write_and_verify(etcher, image, stick)
+    # Without a partition table balenaEtcher warns that the image may not boot.
     assert [partition["type"] for partition in reported["table"]["partitions"]] == [0xEF]
     assert reported["steps"] == ["flashing", "verifying"]
     assert (reported["bytesWritten"], reported["errors"]) == (len(image), [])
     written = stick.read_bytes()
-    assert len(written) == len(OLD)
+    assert len(written) == len(OLD_CONTENT)
     assert written.startswith(image)
-    assert written.endswith(OLD[len(image) :])
+    assert written.endswith(OLD_CONTENT[len(image) :])
     name = f"etcher-{firmware.name}"
     seconds = boot_matrix.boot(firmware, XHCI_STICK.arguments(stick), recording_server, "/boot", tmp_path, name)
     print(f"{firmware.name}: {seconds:.1f} s")
 
 
-def test_sees_that_the_stick_kept_something_else(etcher: list[str], tmp_path: Path) -> None:
-    """It verifies all that it wrote: the last byte, too."""
+def test_changed_last_byte_fails_verification(etcher: list[str], tmp_path: Path) -> None:
     image = boots_from.bake("http://bty-server/boot")
-    reported = write(etcher, image, tmp_path / "stick.img", len(image) - 1)
+    reported = write_and_verify(etcher, image, tmp_path / "stick.img", len(image) - 1)
     assert "Checksum does not match" in "".join(reported["errors"])

@@ -1,4 +1,4 @@
-"""FAI, of Debian's: what fai-chboot writes for pxelinux, over tftp."""
+"""FAI, from Debian: pxelinux configurations that fai-chboot writes, over tftp."""
 
 import shutil
 from pathlib import Path
@@ -8,17 +8,17 @@ import pytest
 from lab import debian
 from lab.firmware import BIOS, Firmware
 from lab.lan import Lan
-from tests.boot.conftest import Boot
+from tests.boot.conftest import BootFrom
 from tests.boot.test_local_disk import installed_disk
-from tests.boot.test_retry import type_strays
+from tests.boot.test_retry import send_stray_input
 from tests.integration import debian_linux
 
 
 @pytest.fixture
 def fai(lan: Lan) -> list[str]:
-    """Lay out FAI's TFTP directory; return the words that run fai-chboot.
+    """Set up the TFTP directory of FAI; return the command that runs fai-chboot.
 
-    fai-make-nfsroot does it so, but for its pxelinux.0, which is lpxelinux.0.
+    The directory is as fai-make-nfsroot makes it, except for pxelinux.0, which would be lpxelinux.0.
     """
     root, tftp, config = debian.unpack(debian.FAI), lan.www / "fai", lan.work / "fai"
     (tftp / "pxelinux.cfg").mkdir(parents=True)
@@ -33,32 +33,34 @@ def fai(lan: Lan) -> list[str]:
 
 
 def url(firmware: Firmware) -> str:
-    """Return what starts FAI's boot program."""
+    """Return the URL of the FAI boot program."""
     return f"tftp://bty-server/fai/{'pxelinux.0' if firmware is BIOS else 'syslinux.efi'}"
 
 
 @pytest.mark.integration
-def test_machine_is_installed(fai: list[str], lan: Lan, boot: Boot, card: int, firmware: Firmware) -> None:
+def test_new_machine_starts_installation(
+    fai: list[str], lan: Lan, boot_from: BootFrom, card: int, firmware: Firmware
+) -> None:
     shutil.copy(debian_linux.kernel(), lan.www / "fai" / "vmlinuz-6.12")
     shutil.copy(debian_linux.initrd(), lan.www / "fai" / "initrd.img-6.12")
     mac = lan.mac(card)
     lan.run(*fai, "-I", "-P", "-k", "console=ttyS0", "-u", f"nfs://10.0.{card}.1/srv/fai/config", mac)
-    booted = boot(url(firmware))
+    booted = boot_from(url(firmware))
     booted.wait_for("Linux version", 120)
     booted.wait_for("FAI_ACTION=install", 30)
     booted.wait_for(f"BOOTIF=01-{mac.replace(':', '-')}", 30)
 
 
 @pytest.mark.integration("uefi-x86_64-last", "bios")
-def test_installed_machine_boots_its_disk(
-    fai: list[str], lan: Lan, boot: Boot, card: int, firmware: Firmware, tmp_path: Path
+def test_installed_machine_boots_local_disk(
+    fai: list[str], lan: Lan, boot_from: BootFrom, card: int, firmware: Firmware, tmp_path: Path
 ) -> None:
-    """fai-chboot -o writes localboot -1. On UEFI syslinux.efi then ends with an error; stray bytes open no shell."""
+    """fai-chboot -o writes localboot -1, with which syslinux.efi ends in an error; stray input opens no shell there."""
     lan.run(*fai, "-o", lan.mac(card))
-    booted = boot(url(firmware), *installed_disk(tmp_path, firmware))
+    booted = boot_from(url(firmware), *installed_disk(tmp_path, firmware))
     if firmware is not BIOS:
         booted.wait_for("press s for the iPXE shell", 60, may_fail=True)
-        type_strays(booted)
+        send_stray_input(booted)
     booted.wait_for("the installed disk has booted", 60, may_fail=True)
     assert "iPXE>" not in booted.console
 
@@ -66,9 +68,9 @@ def test_installed_machine_boots_its_disk(
 @pytest.mark.integration
 @pytest.mark.parametrize("card", [0], indirect=True)
 @pytest.mark.parametrize("firmware", [BIOS], ids=lambda firmware: firmware.name, indirect=True)
-def test_its_own_pxelinux_stands_still(fai: list[str], lan: Lan, boot: Boot, card: int) -> None:
-    """So docs/servers.md says to put another in its place."""
+def test_lpxelinux_hangs(fai: list[str], lan: Lan, boot_from: BootFrom, card: int) -> None:
+    """docs/how-to/boot-servers.md therefore tells users to replace it."""
     lan.run(*fai, "-o", lan.mac(card))
-    booted = boot("tftp://bty-server/fai/lpxelinux.0")
+    booted = boot_from("tftp://bty-server/fai/lpxelinux.0")
     booted.wait_for("PXELINUX 6.04 lwIP", 60)
     assert booted.is_idle_for(60)

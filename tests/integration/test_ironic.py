@@ -1,4 +1,4 @@
-"""OpenStack's Ironic alone, as one process, with nginx for its files: a node that boots a RAM disk over iPXE."""
+"""OpenStack Ironic, standalone in one process, with nginx for its files: a node boots a RAM disk over iPXE."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from lab import pypi
 from lab.lan import Lan
-from tests.boot.conftest import Boot
+from tests.boot.conftest import BootFrom
 from tests.integration import debian_linux
 
 pytestmark = pytest.mark.integration
@@ -59,14 +59,14 @@ kernel_append_params = console=ttyS0
 
 
 def api(lan: Lan, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Make a request of Ironic's API; return what it answers."""
+    """Make a request to the Ironic API; return the JSON object that it answers, or an empty one."""
     headers = ("--header", "X-OpenStack-Ironic-API-Version: 1.82", "--json", json.dumps(body or {}))
     answer = lan.run("curl", "--silent", "--show-error", "--fail", "--request", method, *headers, f"{API}/{path}")
     return dict(json.loads(answer)) if answer else {}
 
 
-def goes(lan: Lan, target: str, state: str) -> None:
-    """Have the node go to a provision state, and wait until it is there."""
+def set_provision_state(lan: Lan, target: str, state: str) -> None:
+    """Send the node a provision target, and wait until it is in the resulting state."""
     api(lan, "PUT", "nodes/machine/states/provision", {"target": target})
     end = time.monotonic() + 60
     while (node := api(lan, "GET", "nodes/machine"))["provision_state"] != state:
@@ -76,7 +76,7 @@ def goes(lan: Lan, target: str, state: str) -> None:
 
 @pytest.fixture
 def ironic(lan: Lan, card: int) -> None:
-    """Start Ironic on the LAN, and deploy a node that has the card's MAC."""
+    """Start Ironic on the LAN, and deploy a node with the MAC address of the card."""
     programs, state = pypi.environment("ironic") / "bin", lan.work / "ironic"
     (state / "tftp" / "master").mkdir(parents=True)
     config = state / "ironic.conf"
@@ -97,13 +97,13 @@ def ironic(lan: Lan, card: int) -> None:
     uuid = api(lan, "POST", "nodes", node)["uuid"]
     api(lan, "POST", "ports", {"node_uuid": uuid, "address": lan.mac(card)})
     for target, reached in (("manage", "manageable"), ("provide", "available"), ("active", "active")):
-        goes(lan, target, reached)
+        set_provision_state(lan, target, reached)
 
 
-def test_node_boots_its_ramdisk(ironic: None, lan: Lan, boot: Boot, card: int) -> None:
-    booted = boot("http://bty-server/boot.ipxe")
+def test_node_boots_ramdisk(ironic: None, lan: Lan, boot_from: BootFrom, card: int) -> None:
+    booted = boot_from("http://bty-server/boot.ipxe")
     booted.wait_for("Linux version", 120)
     booted.wait_for("root=/dev/ram0 text console=ttyS0", 30)
-    tried = [path for path, *_ in lan.requests() if path.startswith("/pxelinux.cfg/")]
-    # Its script asks for each card's file, in their order.
-    assert tried == [f"/pxelinux.cfg/{lan.mac(number).replace(':', '-')}" for number in range(card + 1)]
+    requested = [path for path, *_ in lan.requests() if path.startswith("/pxelinux.cfg/")]
+    # The script of Ironic asks for a file for each card, in their order.
+    assert requested == [f"/pxelinux.cfg/{lan.mac(number).replace(':', '-')}" for number in range(card + 1)]

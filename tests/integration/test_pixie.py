@@ -1,4 +1,4 @@
-"""pixie, of PyPI's pixie-lab, as it is before it has any image to send."""
+"""pixie, from pixie-lab on PyPI, without any image to send."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from lab import pypi
 from lab.firmware import Firmware
 from lab.lan import Lan
-from tests.boot.conftest import Boot
+from tests.boot.conftest import BootFrom
 from tests.boot.test_local_disk import installed_disk
 
 pytestmark = pytest.mark.integration
@@ -23,22 +23,22 @@ def pixie(lan: Lan, card: int) -> None:
     lan.start(*settings, uvicorn, "pixie.web.main:app", *address, name="pixie").wait_for("running on", 30)
 
 
-def known(lan: Lan) -> list[str]:
-    """Return the MACs of the machines that it knows."""
+def registered_macs(lan: Lan) -> list[str]:
+    """Return the MAC addresses of the machines that have contacted pixie."""
     machines = json.loads(lan.run("curl", "--silent", "--fail", "http://127.0.0.1:8080/machines"))["machines"]
     return [machine["mac"] for machine in machines]
 
 
-def test_machine_is_known_and_goes_on_to_its_disk(
-    pixie: None, lan: Lan, boot: Boot, card: int, firmware: Firmware, tmp_path: Path
+def test_machine_is_registered_and_boots_local_disk(
+    pixie: None, lan: Lan, boot_from: BootFrom, card: int, firmware: Firmware, tmp_path: Path
 ) -> None:
-    booted = boot("http://bty-server:8080/pxe/${mac}", *installed_disk(tmp_path, firmware))
+    booted = boot_from("http://bty-server:8080/pxe/${mac}", *installed_disk(tmp_path, firmware))
     booted.wait_for(f"pixie: no bootable plan for {lan.mac(card)}", 60)
-    assert known(lan) == [lan.mac(card)]
+    assert registered_macs(lan) == [lan.mac(card)]
     booted.wait_for("the installed disk has booted", 60)
 
 
-def test_its_bootstrap_script_asks_for_the_first_card(pixie: None, lan: Lan, boot: Boot, card: int) -> None:
-    """Whichever card the machine got it by: so docs/servers.md gives the other URL."""
-    boot("http://bty-server:8080/pxe-bootstrap.ipxe").wait_for("pixie: no bootable plan", 60)
-    assert known(lan) == [lan.mac(0)]
+def test_bootstrap_script_registers_first_card(pixie: None, lan: Lan, boot_from: BootFrom, card: int) -> None:
+    """It does so whichever card fetched it, so docs/how-to/boot-servers.md gives the other URL."""
+    boot_from("http://bty-server:8080/pxe-bootstrap.ipxe").wait_for("pixie: no bootable plan", 60)
+    assert registered_macs(lan) == [lan.mac(0)]

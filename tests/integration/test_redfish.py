@@ -1,6 +1,7 @@
-"""A BMC that speaks Redfish mounts the image by URL: the page's curl, sushy-tools as the BMC, libvirt as its machine.
+"""A Redfish BMC mounts the image by URL, with the curl commands of docs/how-to/bmc.md.
 
-Both run in a Debian of their own below the build directory, so the host has no libvirt and no service more.
+The BMC is sushy-tools and its machine is libvirt's. Both run in a Debian below the build directory, so nothing is
+installed on the host.
 """
 
 import json
@@ -24,18 +25,18 @@ from template.paths import CHECKOUT
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(os.geteuid() != 0, reason="its Debian is a directory, which mmdebstrap makes for root alone"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mmdebstrap makes a Debian in a directory"),
 ]
 
 PACKAGES = (
     "curl,libvirt-clients,libvirt-daemon,libvirt-daemon-driver-qemu,libvirt-daemon-driver-storage,ovmf,"
     "python3-libvirt,qemu-system-x86"
 )
-PYTHON = ("--python-version=3.13", "--only-binary=:all:")  # trixie's
+PYTHON = ("--python-version=3.13", "--only-binary=:all:")  # of trixie
 BMC = "http://10.0.0.1:8443/redfish/v1"
 NODE = str(uuid.UUID(int=15))
 
-# The page's block: what is done before the machine boots, and what once it has.
+# The commands of the page: those before the machine boots, and those after.
 BEFORE, AFTER = re.findall(
     r"```sh\n(redfish\(\).*?)(# once .*?)```", (CHECKOUT / "docs" / "media.md").read_text(), re.DOTALL
 )[0]
@@ -63,11 +64,11 @@ DOMAIN = """\
 
 @pytest.fixture(scope="session")
 def debian() -> Path:
-    """Return where a Debian with libvirt and sushy-tools lies; it is made once."""
+    """Return the directory of a Debian with libvirt and sushy-tools, which is made once."""
 
     def make(root: Path) -> None:
-        words = ["--variant=minbase", f"--include={PACKAGES}", "trixie", str(root), apt.host_mirror()]
-        subprocess.run(["mmdebstrap", *words], check=True, capture_output=True)
+        options = ["--variant=minbase", f"--include={PACKAGES}", "trixie", str(root), apt.host_mirror()]
+        subprocess.run(["mmdebstrap", *options], check=True, capture_output=True)
         pypi.install("redfish", sys.executable, *PYTHON, f"--target={root}/opt/redfish")
         (root / "etc/libvirt/qemu.conf").write_text(
             'user = "root"\ngroup = "root"\nsecurity_driver = "none"\nremember_owner = 0\n'
@@ -80,7 +81,7 @@ def debian() -> Path:
 
 
 class Bmc:
-    """A BMC and its machine, switched off, on a LAN; a context manager that ends the machine."""
+    """A BMC on a LAN, and its machine, which is off at first; a context manager that ends the machine."""
 
     def __init__(self, lan: Lan, debian: Path, firmware: str) -> None:
         """Start libvirt and sushy-tools, and define the machine."""
@@ -99,32 +100,36 @@ class Bmc:
         lan.run(*self._inside, "sh", "-c", 'echo "$0" >/run/node.xml', definition)
         self.virsh("define", "/run/node.xml")
         main = "from sushy_tools.emulator.main import main; main()"
-        words = ["-i", "10.0.0.1", "-p", "8443", "--libvirt-uri", "qemu:///system"]
-        self.log = lan.start(*self._inside, "python3", "-c", main, *words, name="sushy").wait_for("Running on").log
+        options = ["-i", "10.0.0.1", "-p", "8443", "--libvirt-uri", "qemu:///system"]
+        self.log = lan.start(*self._inside, "python3", "-c", main, *options, name="sushy").wait_for("Running on").log
 
-    def virsh(self, *words: str, check: bool = True) -> str:
-        """Run virsh, and return what it prints."""
-        command = [*self.lan.enter, *self._inside, "virsh", "-c", "qemu:///system", *words]
+    def virsh(self, *arguments: str, check: bool = True) -> str:
+        """Run virsh, and return its output."""
+        command = [*self.lan.enter, *self._inside, "virsh", "-c", "qemu:///system", *arguments]
         return subprocess.run(command, check=check, capture_output=True, text=True).stdout
 
     def sh(self, script: str) -> None:
-        """Run a piece of the page."""
+        """Run commands of the page in a shell."""
         names = {"SYSTEM": f"{BMC}/Systems/{NODE}", "CD": f"{BMC}/Systems/{NODE}/VirtualMedia/Cd", "BMC_USER": "a:b"}
         self._run(*self._inside, *(f"{name}={value}" for name, value in names.items()), "sh", "-euc", script)
 
     def get(self, path: str) -> Any:
-        """Return a resource."""
+        """Return a Redfish resource."""
         script = f"import urllib.request; print(urllib.request.urlopen({BMC + path!r}).read().decode())"
         return json.loads(self._run(sys.executable, "-c", script))
 
     def _run(self, *command: str) -> str:
-        """Ask the BMC by a command in its LAN; return what that prints. Where it fails, its log says why."""
+        """Run a command on the LAN; return its output. An error shows the log of the BMC."""
         done = subprocess.run([*self.lan.enter, *command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr + self.log.read_text()
         return done.stdout
 
-    def boots(self, seconds: float) -> float:
-        """Return after how long the machine has run the server's script; raise AssertionError if it hasn't by then."""
+    def wait_for_boot(self, seconds: float) -> float:
+        """Wait until the machine runs the server's script; return the seconds that it took.
+
+        Raises:
+            AssertionError: it does not within `seconds`.
+        """
         start = time.monotonic()
         while not any(request[0] == "/arrived" for request in self.lan.requests()):
             assert time.monotonic() < start + seconds, self.lan.run("cat", f"{self._inside[1]}/run/console.log")
@@ -139,7 +144,7 @@ class Bmc:
 
 
 @pytest.mark.parametrize("firmware", FIRMWARE)
-def test_inserts_by_url_boots_once_and_ejects(firmware: str, debian: Path, lan: Lan) -> None:
+def test_virtual_media_by_url_boots_once_and_ejects(firmware: str, debian: Path, lan: Lan) -> None:
     lan.segment()
     (lan.www / "boots-from.iso").write_bytes(boots_from.bake("http://bty-server/boot"))
     (lan.www / "boot").write_text("#!ipxe\nimgfetch arrived ||\nsleep 600\n")
@@ -148,7 +153,7 @@ def test_inserts_by_url_boots_once_and_ejects(firmware: str, debian: Path, lan: 
         assert bmc.get(f"/Systems/{NODE}")["PowerState"] == "Off"
         bmc.sh(BEFORE)
         assert bmc.get(f"/Systems/{NODE}")["PowerState"] == "On"
-        print(f"{firmware}: {bmc.boots(90):.1f} s")
+        print(f"{firmware}: {bmc.wait_for_boot(90):.1f} s")
         image, boot, _ = lan.requests()
         assert image[0] == "/boots-from.iso"
         assert boot[:3] == ["/boot", ipxe()[0], "200"]

@@ -73,8 +73,8 @@ def test_unpinned_package_warns_but_blocks_release(newer_suite: tuple[Path, Run]
     tested = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
     assert tested.returncode == 0, tested.stdout + tested.stderr
     last = tested.stdout.splitlines()[-3:]
-    assert any(line.startswith("NOT THE PINNED PACKAGES: ipxe 99:1-1 (") for line in last), last
-    assert "not the pinned packages: ipxe 99:1-1" in tested.stdout
+    assert any(line.startswith("UNPINNED PACKAGE: ipxe 99:1-1 (") for line in last), last
+    assert "the template has unpinned packages: ipxe 99:1-1" in tested.stdout
     assert " skipped" in last[-1]
 
     released = run(sys.executable, "-m", "release")
