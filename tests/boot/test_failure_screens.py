@@ -15,9 +15,9 @@ from lab.media import XHCI_STICK
 from tests.boot.conftest import Boot
 
 URL = "http://bty-server/boot"
-ENDED = "boots-from: the server's script has ended: on to the next boot device"
+ENDED = "boots-from: the server's script has ended; trying the next boot device"
 CANNOT = "boots-from: could NOT boot this machine from\n"
-NO_ANSWER = "no usable answer: silent, 503, or redirects without end"
+NO_ANSWER = "no usable answer: silence, 503 or endless redirects"
 CARD = "net0 52:54:00:00:00:01 virtio-net: "
 LINK = r"https://ipxe\.org/[0-9a-f]{8}\n"
 ADDRESS = "..... 10.0.0.135 gateway 10.0.0.1 DNS 10.0.0.1\n"
@@ -45,7 +45,7 @@ def test_no_card(lan: Lan, boot: Boot) -> None:
 def test_no_link(lan: Lan, boot: Boot) -> None:
     lan.segment(link_after=NEVER)
     booted = boot(URL)
-    assert "net0 52:54:00:00:00:01 82574l: no link: look at cable and switch port\n" in diagnosis(booted, 33)
+    assert "net0 52:54:00:00:00:01 82574l: no link: check cable and switch port\n" in diagnosis(booted, 33)
     assert booted.links
     assert max(booted.links.opened["card0"]) >= 25
 
@@ -53,7 +53,7 @@ def test_no_link(lan: Lan, boot: Boot) -> None:
 @pytest.mark.thorough
 def test_no_dhcp(lan: Lan, boot: Boot) -> None:
     lan.segment(dhcp=False)
-    assert f"{CARD}no answer to DHCP: look at VLAN and server\n" in diagnosis(boot(URL), 62)
+    assert f"{CARD}no DHCP answer: check VLAN and server\n" in diagnosis(boot(URL), 62)
 
 
 @pytest.mark.thorough("uefi")
@@ -72,8 +72,8 @@ def test_three_cards_each_with_its_own_trouble_on_one_screen(lan: Lan, boot: Boo
     screen = boot(URL).wait_for_diagnosis(90)
     assert re.search(f"{CANNOT}{URL}\n{CARD}port is closed, {LINK}{ADDRESS}", screen)
     for words in (
-        "net1 52:54:00:00:00:02 virtio-net: no answer to DHCP: look at VLAN and server\n",
-        "net2 52:54:00:00:00:03 82574l: no link: look at cable and switch port\n",
+        "net1 52:54:00:00:00:02 virtio-net: no DHCP answer: check VLAN and server\n",
+        "net2 52:54:00:00:00:03 82574l: no link: check cable and switch port\n",
         "http://bty-server/boot... Connection reset",
         f"Try 1. {AGAIN}\n",
     ):
@@ -83,7 +83,7 @@ def test_three_cards_each_with_its_own_trouble_on_one_screen(lan: Lan, boot: Boo
 @pytest.mark.parametrize(
     ("url", "words", "short", "seconds"),
     [
-        ("http://nosuchname/boot", "Error 0x3e11", "name unknown to the DNS", 12),
+        ("http://nosuchname/boot", "Error 0x3e11", "name not in DNS", 12),
         ("http://10.0.0.1:81/boot", "Connection reset", "port is closed", 12),
         ("http://10.0.0.77/boot", "Connection timed out", NO_ANSWER, 40),
         # iPXE joins a line that ends with a backslash and the next one.
@@ -108,8 +108,8 @@ def test_server_not_there(lan: Lan, boot: Boot, url: str, words: str, short: str
     ("kind", "words", "short", "seconds"),
     [
         ("status", "HTTP 5xx Server Error", "HTTP error 5xx", 12),
-        ("empty", "Exec format error", "no boot program", 12),
-        ("dies", "Input/output error", "broke off in the middle", 12),
+        ("empty", "Exec format error", "not bootable", 12),
+        ("dies", "Input/output error", "transfer cut off", 12),
         ("mute", "Connection timed out", NO_ANSWER, 40),
         ("stalls", "Connection timed out", NO_ANSWER, 40),
     ],
@@ -155,7 +155,7 @@ def test_web_page_instead_of_a_script(lan: Lan, boot: Boot, firmware: Firmware) 
     else:
         said = diagnosis(booted, 12)
         assert "Could not select: Exec format error" in said
-        assert f"{CARD}no boot program, https://ipxe.org/" in said
+        assert f"{CARD}not bootable, https://ipxe.org/" in said
 
 
 def other_disk(work: Path) -> list[str]:
@@ -178,7 +178,7 @@ def test_script_that_ends_hands_over_to_the_next_boot_device(lan: Lan, boot: Boo
     (lan.www / "boot").write_text(f"#!ipxe\necho here\n{end}\n")
     lan.http()
     booted = boot(URL, *other_disk(tmp_path))
-    booted.wait_for("the server's script has ended: on to the next boot device", 20)
+    booted.wait_for("the server's script has ended; trying the next boot device", 20)
     booted.wait_for("the second disk has booted", 60)
     assert len(lan.requests()) == 1
 
@@ -193,8 +193,8 @@ def test_script_that_fails_is_diagnosed_and_then_the_mended_one_runs(lan: Lan, b
     said = diagnosis(booted, 12)
     assert "not reached" not in said
     assert "missing... Not found" in said
-    failed = "the server's script FAILED, for the reason above. It came from"
-    assert f"{failed}\n{URL}\nby net0 {lan.mac(0)} 10.0.0.135\n" in said
+    failed = "the server's script FAILED: see the error above. It came from"
+    assert f"{failed}\n{URL}\nvia net0 {lan.mac(0)} 10.0.0.135\n" in said
     asked = [request[0] for request in lan.requests()].count("/boot")
     (lan.www / "boot").write_text("#!ipxe\nimgstat\necho it is mended\nsleep 600\n")
     came = booted.wait_for("it is mended", 50, may_fail=True)

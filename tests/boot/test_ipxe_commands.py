@@ -56,7 +56,7 @@ HAND_OVER = """\
 iseq ${platform} efi || chain tftp://bty-server/ipxe.lkrn
 chain tftp://bty-server/snponly.efi
 """
-LACKS = "It needs a command that this iPXE lacks: have it start the iPXE of the server."
+LACKS = "It uses a command that this iPXE lacks: let it start your server's own iPXE."
 
 
 @pytest.mark.parametrize("firmware", [UEFI], ids=["uefi-x86_64"], indirect=True)
@@ -116,7 +116,7 @@ def test_command_that_both_builds_lack_is_named(lan: Lan, boot: Boot) -> None:
     lan.http()
     screen = boot("http://bty-server/boot").wait_for_diagnosis(60)
     assert "imgverify: command not found" in screen
-    assert re.search(r"net0 .*: the script needs a command that this iPXE lacks, https://ipxe\.org/2e022081\n", screen)
+    assert re.search(r"net0 .*: the script uses a command that this iPXE lacks, https://ipxe\.org/2e022081\n", screen)
 
 
 @pytest.mark.parametrize("firmware", [BIOS], ids=["bios"], indirect=True)

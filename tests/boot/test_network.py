@@ -176,7 +176,7 @@ def test_no_link_is_said_of_cards_that_were_open_for_25_s(lan: Lan, boot: Boot) 
     unplugged(lan)
     booted = boot(URL)
     screen = booted.wait_for_diagnosis(90)
-    assert screen.count("no link: look at cable and switch port") == 3
+    assert screen.count("no link: check cable and switch port") == 3
     assert booted.links
     for card, seconds in booted.links.opened.items():
         assert max(seconds) >= 25, f"{card} was open for {seconds} s"
@@ -246,4 +246,4 @@ def test_report_names_the_card_that_the_script_of_the_server_has_changed_to(lan:
     lan.http()
     number = 1 if "netX" in command else 0
     screen = boot(URL).wait_for_diagnosis(60)
-    assert re.search(rf"\nby net{number} {lan.mac(number)} 10\.0\.{number}\.\d+\n", screen)
+    assert re.search(rf"\nvia net{number} {lan.mac(number)} 10\.0\.{number}\.\d+\n", screen)
