@@ -330,7 +330,7 @@ EXPORT {{
         """Start a server on port 8080 that does one thing wrong: see faulty_server.py."""
         file = self.work / "faulty.txt"
         file.write_text(content)
-        script = Path(__file__).with_name("faulty_server.py")
+        script = Path(__file__).with_name("faulty_http.py")
         return self.start(sys.executable, script, "8080", file, *kind.split(), name="faulty").wait_for("ready")
 
     def requests(self) -> list[list[str]]:
