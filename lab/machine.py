@@ -18,7 +18,7 @@ from types import TracebackType
 
 import pyte
 
-from boots_from import image
+from boots_from import boot_script, image
 from lab.firmware import Firmware
 from lab.link import RESETS, Link, Links
 from lab.qmp import Monitor, MonitorClosedError
@@ -27,13 +27,24 @@ from template.paths import BUILD
 LOGS = BUILD / "boot-logs"
 WIDTH, HEIGHT = 80, 25  # columns and lines of the smallest screen
 BANNER = "Open Source Network Boot Firmware"  # iPXE's
-AGAIN = "Retrying in 30 s; press s for the iPXE shell."  # the last line of each diagnosis
+
+
+def _screen_line(pattern: str) -> str:
+    """Return the text that boot.ipxe shows: the one group of a pattern that matches one place in it."""
+    (text,) = re.findall(pattern, boot_script.text(), re.MULTILINE)
+    return str(text)
+
+
+_SECONDS = _screen_line(r"^set tens:int32 (\d)$") + "0"
+# The last line of each diagnosis, behind the number of the try.
+AGAIN = _screen_line(r"Try \$\{try\}\. (.*) && goto shell").replace("${tens}0", _SECONDS)
+_DIAGNOSES = [_screen_line(rf"^:{label}\necho\necho (.*)$") for label in ("nocard", "scriptfailed", "failed")]
 
 # After one of these messages a machine will not boot from the image, so there is no need to wait for the timeout.
 GIVEN_UP = re.compile(
     r"No bootable device|No bootable option or device was found|Failed to load ldlinux\.c32|Could not find kernel image"
     r"|isolinux\.bin missing or corrupt|Image checksum error|Boot failed: not a bootable disk|UEFI Interactive Shell"
-    r"|>>Start PXE|could (?:not|NOT) boot|NO NETWORK CARD FOUND|script FAILED|Security Violation"
+    rf"|>>Start PXE|{'|'.join(map(re.escape, _DIAGNOSES))}|Security Violation"
     r"|Synchronous Exception|X64 Exception"
 )
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>A-Z])|[\x00\x08\x0f]")

@@ -1,6 +1,6 @@
 """Bake a bootable image that loads iPXE and boots from a URL.
 
-The Python API is one function, for who serves images one class, and their exceptions:
+The Python API is one function, one class for servers that send images in parts, and their exceptions:
 
     >>> import boots_from
     >>> image = boots_from.bake("http://bootserver.example/boot")
@@ -11,5 +11,5 @@ from boots_from.errors import BootsFromError, TemplateError, UrlError
 from boots_from.image import Image, bake
 
 __version__ = "0.1.0"
-HOME = "https://github.com/boots-from/boots-from"  # a release elsewhere is refused: .github/workflows/release.yml
+HOME = "https://github.com/boots-from/boots-from"  # .github/workflows/release.yml refuses to release elsewhere
 __all__ = ["HOME", "BootsFromError", "Image", "TemplateError", "UrlError", "__version__", "bake"]

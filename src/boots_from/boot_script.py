@@ -1,4 +1,4 @@
-"""The iPXE script that boots a machine from a URL: boot.ipxe, with what it needs to know of the URL filled in."""
+"""The iPXE script that boots a machine from a URL: boot.ipxe, with the URL and facts about it filled in."""
 
 import re
 
@@ -6,9 +6,9 @@ from boots_from import resources
 from boots_from.boot_url import BootUrl, hides_userinfo_only
 from boots_from.errors import TemplateError
 
-SHOWN = 158  # bytes of the URL that are echoed: two lines of the 80-column screen
+SHOWN = 158  # bytes of the URL that the script shows: two lines of 79 columns
 
-# The words that @BOOT@ and @THEN@ stand for, by the iPXE command that the table of schemes names.
+# The values of @BOOT@ and @THEN@, by the iPXE command in the table of schemes.
 BOOT = {
     "chain": ("imgselect --autofree --timeout ${stall}", "fetched"),
     "sanboot": ("sanboot", "ended"),
@@ -16,10 +16,10 @@ BOOT = {
 
 
 def text() -> str:
-    """Return boot.ipxe without comments and empty lines, which the slot has no room for.
+    """Return boot.ipxe without comments and empty lines, which would not fit the slot.
 
     Raises:
-        TemplateError: the installed package is damaged.
+        TemplateError: boot.ipxe cannot be read, so the installed package is damaged.
     """
     return re.sub(r"(?m)^(?:#(?: .*)?)?\n", "", resources.read("boot.ipxe").decode("ascii"))
 
@@ -28,11 +28,11 @@ def render(boot_url: BootUrl) -> bytes:
     """Return the script that boots from `boot_url`, in ASCII.
 
     Args:
-        boot_url: a checked URL. What is echoed on the machine's screen is its `public` form, cut
-            to two lines; iPXE itself leaves out user information where it prints the URL.
+        boot_url: a checked URL. The script shows its `public` form, cut to two lines. iPXE itself also leaves out user
+            information when it prints the URL.
 
     Raises:
-        TemplateError: the installed package is damaged, or its script has a word that nothing here fills in.
+        TemplateError: boot.ipxe cannot be read, or has a word between two @ that has no value here.
     """
     boot, then = BOOT[boot_url.scheme.boot]
     public = boot_url.public
@@ -46,18 +46,18 @@ def render(boot_url: BootUrl) -> bytes:
         "BOOT": boot,
         "THEN": then,
     }
-    # In one pass, so that nothing in the URL is taken for a word to fill in.
+    # In one pass, so that a word such as @URL@ in the URL stays as it is.
     try:
         return re.sub("@([A-Z]+)@", lambda word: words[word[1]], text()).encode("ascii")
     except KeyError as error:
         raise TemplateError(
-            f"boot.ipxe has @{error.args[0]}@, which boot_script.py does not fill in: add it to the words there"
+            f"no value for @{error.args[0]}@ in boot.ipxe: add one to `words` in boot_script.py"
         ) from None
 
 
 def redact(boot_url: BootUrl) -> bytes:
-    """Return the script without user information: what may be printed."""
+    """Return the script without user information, so that it may be printed."""
     redacted = boot_url._replace(url=boot_url.public)
-    if not hides_userinfo_only(boot_url.url):  # then the host and the file may be pieces of a password
+    if not hides_userinfo_only(boot_url.url):  # the host and the file may then be pieces of a password
         redacted = redacted._replace(host="", file=boot_url.file and "...")
     return render(redacted)

@@ -1,19 +1,18 @@
-"""Which URLs iPXE can boot from, and what each scheme means to it.
+"""The URLs that iPXE can boot from, and what each scheme means to iPXE.
 
-`SCHEMES` is the single source: validation, the boot script, `--help`, the README's table and every
-message come from it. `messages` holds the words.
+`SCHEMES` is the single source of validation, the boot script, `--help`, the table in the README and every message.
+`messages` holds the words.
 
-Not handled here: whether a name resolves or a server answers; what an iPXE setting such as
-`${net0/mac}` expands to (it is taken as an opaque piece of a host, a port or a path).
+Not checked: whether a name resolves or a server answers; what an iPXE setting such as `${net0/mac}` expands to (a
+setting counts as an opaque piece of a host, a port or a path).
 
-Refused is what iPXE can't boot from, or would take for something else than is written (tests/boot/test_urls.py
-asks it). What it boots from, but was surely meant otherwise, gets a warning.
+A URL is refused if iPXE cannot boot from it, or would read it as something else than it says (tests/boot/test_urls.py
+compares with real iPXE). A URL that works, but was surely meant differently, gets a warning.
 
-No message holds anything of what may be a password: all that stands before the last "@".
+No message contains anything that may be a password, which is everything before the last "@".
 
-Sources: RFC 3986 (URI), RFC 4173 (iscsi), RFC 6874 (IPv6 zone), https://ipxe.org/sanuri, and how
-iPXE 2.0's own URI parser splits: fragment, query, then authority; user information ends at the
-first "@".
+Sources: RFC 3986 (URI), RFC 4173 (iscsi), RFC 6874 (IPv6 zone), https://ipxe.org/sanuri, and the URI parser of iPXE
+2.0, which splits off the fragment, then the query, then the authority; user information ends at the first "@".
 """
 
 import re
@@ -28,39 +27,40 @@ QUOTES = "\"'`<>\u00ab\u00b4\u00bb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u20
 
 CLOSING = f"{QUOTES})]}}"
 
-# The patterns are in the syntax that Python and JavaScript share: the page that bakes takes them from here.
-# They are compiled when first used: most URLs need few of them, and each takes 0.1 to 1 ms.
-# An iPXE setting with none inside it: iPXE expands from there outwards, however deep they are nested.
+# The patterns use only syntax that Python and JavaScript share, because the web page uses them too. They are compiled
+# at their first use: most URLs need few of them, and each takes 0.1 to 1 ms.
+
+# An innermost iPXE setting. iPXE expands settings from the inside out, however deeply they are nested.
 SETTING = r"\$\{[^{}]*\}"
 SCHEME = r"([A-Za-z][A-Za-z0-9+._-]*):"
-# A bracket before a scheme, too: an IPv6 address and a setting begin with one themselves.
+# A bracket counts only before a scheme, because an IPv6 address and a setting also begin with one.
 OPENING = rf"(?:[{QUOTES}(]|[\[{{](?=[A-Za-z][A-Za-z0-9+._-]*://))+"
 ASSIGNED = r"(?:URL=)+"
 BARE_IPV6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f:]+(?:[/?]|$)"
-# Where settings are masked: no empty label, no "*" as in the addresses that a server listens on, and behind % no
-# control character or space. iPXE decodes that, and takes %00 for the name's end.
+# A host name, after settings are masked: no empty label, no "*" (servers print it as the address they listen on), and
+# no control character or space written with %. iPXE decodes these, and %00 would end the name.
 HOST = r"(?!\.|.*\.\.)(?:[A-Za-z0-9._~!$&'()+,;=-]|%(?:2[1-9A-Fa-f]|[3-689A-Fa-f][0-9A-Fa-f]|7[0-9A-Ea-e]))+"
-# Digits and dots are an address, which has four numbers; iPXE would ask the DNS for other ones.
+# Only digits and dots: an IPv4 address, which has four numbers. iPXE would look up anything else in DNS.
 DOTTED = r"[0-9]+(?:\.[0-9]*)+"
 IPV4 = r"(?:(?:^|\.)0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})){4}"
-# What both RFC 4291 and iPXE's inet6_aton take: no IPv4 address at the end, and "::" counts as a word for each colon
-# that is first or last.
+# The IPv6 addresses that both RFC 4291 and inet6_aton of iPXE accept: without an IPv4 address at the end, and in
+# inet6_aton a leading or trailing "::" counts as one word more.
 IPV6 = (
     r"(?!.*::.*::)(?!.*:::)(?!:[^:])(?!.*[^:]:$)"
     r"(?:(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}|(?=.*::)(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4})"
 )
-IPV6_SETTINGS = r"[0-9A-Fa-f:]+"  # one that settings are in, where those are masked as zeros
+IPV6_SETTINGS = r"[0-9A-Fa-f:]+"  # an address with settings in it, each masked as zeros
 ROOT_PATH = r"\$\{(?:[^{}]*/)?root-path[:}]"
 ADDRESS = r"\$\{(?:[^{}]*/)?(?:next-server|dhcp-server|gateway|dns)[:}]"
-LOCAL_PATH = r"/(?!/)|\.\.?/|~|[A-Za-z]:[\\/]|file:"  # on the host that bakes
-# The host, and the network that never leaves it; "0.0.0.0" is what servers say when they listen on all addresses.
+LOCAL_PATH = r"/(?!/)|\.\.?/|~|[A-Za-z]:[\\/]|file:"  # a file on the host that runs boots-from
+# Names and addresses of the machine itself. Servers print 0.0.0.0 when they listen on all addresses.
 LOOPBACK = r"(?:localhost\.?|127(?:\.[0-9]+){3}|0\.0\.0\.0|\[::1?\])"
 HOST_SLIPS = (
     (LOOPBACK, messages.THIS_HOST),
     (rf"(?=.*(?:^|\.)0[0-9]){DOTTED}", messages.OCTAL),
 )
-# What iPXE takes literally, and nobody means so: the pattern, where settings are masked; whether its last character
-# is the place, not its first; and the warning.
+# Text that iPXE takes literally, although nobody means it so: the pattern, after settings are masked; whether the place
+# in the warning is the last character instead of the first; and the warning.
 SLIPS = (
     (r"\$\{", False, messages.UNCLOSED),
     (r"\$\(", False, messages.SHELL),
@@ -70,18 +70,18 @@ SLIPS = (
 )
 
 
-# Named tuples without typing: see Message.
+# Named tuples without the typing module: see Message.
 class Field(
     namedtuple("Field", ("name", "pattern", "bad", "needed", "warned"), defaults=(messages.BAD_HOST, False, False))
 ):
-    """A part of a URL, between two colons."""
+    """A part of a URL, such as the port, or one of the parts between colons in the URL of a disk."""
 
     __slots__ = ()
-    name: str  # as in the scheme's form
-    pattern: str  # of all of it; empty for a host
-    bad: Message
-    needed: bool
-    warned: bool  # of what does not match: not refused
+    name: str  # as in the form of the scheme
+    pattern: str  # of the whole field; empty for a host, which has its own check
+    bad: Message  # for text that does not match
+    needed: bool  # whether it must not be empty
+    warned: bool  # whether text that does not match gets a warning instead of a refusal
 
 
 def _or_setting(pattern: str) -> str:
@@ -94,14 +94,14 @@ def _hex(name: str, digits: str, needed: bool = False) -> Field:
 
 
 HOST_FIELD = Field("HOST", "", needed=True)
-# No 0 in front: iPXE would read it as octal.
+# No leading 0: iPXE would read the number as octal.
 _PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 PORT_FIELD = Field("PORT", _or_setting(_PORT), messages.BAD_PORT, needed=True)
-# Up to four groups of 16 bits (iPXE's scsi_parse_lun).
+# Up to four groups of 16 bits (scsi_parse_lun in iPXE).
 _LUN = Field("LUN", _or_setting(r"0*[0-9A-Fa-f]{1,4}(?:-[0-9A-Fa-f]{1,4}){0,3}"), messages.BAD_LUN)
 _PATH = Field("PATH", ".*[^/]", messages.NO_FILE, needed=True)
 
-# Of the disks. The last field takes the rest, whatever is in it.
+# The fields of disk URLs. The last field takes the rest, with any colons in it.
 # RFC 4173, section 5.
 _ISCSI = (
     HOST_FIELD._replace(name="SERVER"),
@@ -114,7 +114,7 @@ _ISCSI = (
         messages.TARGET, needed=True, warned=True,
     ),
 )  # fmt: skip
-# ATA over Ethernet, section 2.1: all ones, 65535 and 255, mean all of them.
+# ATA over Ethernet, section 2.1: 65535 and 255, with all bits set, mean every shelf and every slot.
 _SHELF = r"0*(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-4])"
 _SLOT = r"0*(?:25[0-4]|2[0-4][0-9]|1?[0-9]{1,2})"
 _AOE = (Field("eSHELF.SLOT", _or_setting(rf"e{_SHELF}\.{_SLOT}"), messages.BAD_AOE, needed=True),)
@@ -131,20 +131,20 @@ class Scheme(
         defaults=((), None, (), False, "", ""),
     )
 ):
-    """One row of the table: a URL scheme and how iPXE boots from it."""
+    """A row of the table: a URL scheme, and how iPXE boots from it."""
 
     __slots__ = ()
     name: str
     transport: str
-    boot: str  # the iPXE command; empty when this iPXE lacks the scheme
+    boot: str  # the iPXE command; empty if this iPXE lacks the scheme
     form: str
     example: str
-    fields: tuple[Field, ...]  # of a disk; other URLs are //[USERINFO@]HOST[:PORT][/PATH][?QUERY]
-    path: Field | None  # only where it has to be something
-    ignores: tuple[str, ...]
-    is_pxe: bool  # the path becomes the DHCP filename, beside which PXE programs look for their files
-    lacks: str  # only where boot is empty: why
-    instead: str  # and what to use
+    fields: tuple[Field, ...]  # of a disk URL; all other URLs are //[USERINFO@]HOST[:PORT][/PATH][?QUERY]
+    path: Field | None  # the check of the path, if the scheme needs one
+    ignores: tuple[str, ...]  # the parts that iPXE ignores: keys of `given` in _check_authority
+    is_pxe: bool  # whether the path becomes the DHCP filename: PXE programs look for their files beside it
+    lacks: str  # if `boot` is empty: why
+    instead: str  # if `boot` is empty: what to use
 
 
 _FILES = (
@@ -155,7 +155,7 @@ _FILES = (
     ),
     Scheme(
         "tftp", "TFTP", "chain", "tftp://HOST[:PORT]/PATH", "tftp://bootserver/boot.ipxe",
-        # iPXE asks for a directory, and a server may know what to send.
+        # Only a warning: iPXE asks for a directory also, and the server may know what to send.
         path=_PATH._replace(warned=True), ignores=("user name and password", "query"), is_pxe=True,
     ),
     Scheme(
@@ -183,7 +183,7 @@ def _any_of(schemes: tuple[Scheme, ...]) -> str:
     return f"{', '.join(others)} or {last}"
 
 
-OVER = _any_of(_FILES)  # what a file can be served over
+OVER = _any_of(_FILES)  # for messages: how to serve a file
 _LACKING = (
     Scheme(
         "ftp", "FTP", "", "ftp://HOST/PATH", "ftp://bootserver/boot.ipxe",
@@ -199,14 +199,15 @@ SCHEMES = (*_FILES, *_DISKS, *_LACKING)
 
 BY_NAME = {scheme.name: scheme for scheme in SCHEMES}
 
-# Of all schemes. The "@" in a disk's URL ends no user information.
+# User information, in a URL of any scheme. A disk URL has none: its "@" is part of a field.
 USERINFO = (
     rf"(?!(?:{'|'.join(scheme.name for scheme in _DISKS)}):)"
     r"(?:[a-z][a-z0-9+._-]*:(?://)?|//)?[^/?#@]*@[^@]*$"
 )
+# The start of a URL without a scheme, or with another character instead of the colon.
 NO_COLON = rf"(?:({'|'.join(scheme.name for scheme in _FILES)})[;.,]?(?=//))?/*"
 
-# A URL that begins with a setting: what that holds, DHCP says. A root path names a disk, all else a file.
+# A URL that begins with a setting, whose value comes from DHCP. A root path names a disk, any other setting a file.
 FROM_SETTING = Scheme("", "whatever the setting names", "chain", "${SETTING}", "${filename}")
 FROM_ROOT_PATH = FROM_SETTING._replace(boot="sanboot", example="${root-path}")
 BOOTABLE = tuple(scheme.name for scheme in SCHEMES if scheme.boot)
@@ -215,10 +216,10 @@ BOOTABLE = tuple(scheme.name for scheme in SCHEMES if scheme.boot)
 class BootUrl(namedtuple("BootUrl", ("url", "scheme", "public", "warnings", "host", "file"), defaults=((), "", ""))):
     """A URL that iPXE can boot from.
 
-    `url` is the text exactly as given. `public` is the same without user information: what may be
-    printed. `warnings` are sentences for the user. `host` is as it was written, an IPv6 address in
-    brackets; empty where the scheme has none. `file` is the path of a tftp URL on its server, empty where it holds a
-    setting: DHCP's `filename` is set to it, and would contain itself.
+    `url` is the text exactly as given. `public` is the text without user information, which may be printed. `warnings`
+    are sentences for the user. `host` is the host as written, with an IPv6 address in brackets; empty if the scheme has
+    none. `file` is the path of a tftp URL on its server; empty if the path contains a setting, because the script sets
+    the DHCP setting `filename` to it, which could then contain itself.
     """
 
     __slots__ = ()
@@ -231,7 +232,7 @@ class BootUrl(namedtuple("BootUrl", ("url", "scheme", "public", "warnings", "hos
 
 
 class _Refusal(Exception):  # noqa: N818
-    """What is wrong, before it is seen whether the URL that may be meant will do."""
+    """A refusal whose suggested URL has not been checked yet."""
 
     def __init__(self, message: Message, offset: int, suggestion: str, parts: dict[str, object]) -> None:
         super().__init__()
@@ -239,7 +240,7 @@ class _Refusal(Exception):  # noqa: N818
 
 
 class _Parts(namedtuple("_Parts", ("warnings", "host", "file"), defaults=("", ""))):
-    """What the check of a scheme's URLs finds in one."""
+    """What the check of a URL returns beside the scheme."""
 
     __slots__ = ()
     warnings: list[str]
@@ -248,18 +249,18 @@ class _Parts(namedtuple("_Parts", ("warnings", "host", "file"), defaults=("", ""
 
 
 def parse(url: str) -> BootUrl:
-    """Check a URL and say how iPXE boots from it.
+    """Check a URL, and find out how iPXE boots from it.
 
     Args:
-        url: the URL, with iPXE settings such as `${net0/mac}` or `${uuid}` wherever iPXE expands them.
+        url: the URL. iPXE settings such as `${net0/mac}` or `${uuid}` may be wherever iPXE expands them.
 
     Returns:
-        The checked URL; its text is never changed.
+        The checked URL, with its text unchanged.
 
     Raises:
-        UrlError: iPXE could not boot from it. The message is one ASCII line that names the place in
-            the URL (characters are counted from 1) and the remedy, and holds no user information. What it suggests
-            is taken without a warning.
+        UrlError: iPXE cannot boot from the URL. The message is one ASCII line with the place in the URL (characters
+            are counted from 1) and the remedy, and without user information. A suggested URL passes this check
+            without a warning.
     """
     try:
         return _parse(url)
@@ -270,7 +271,7 @@ def parse(url: str) -> BootUrl:
 
 
 def _acceptable(url: str) -> str:
-    """Return the URL, or what it comes down to in a few more corrections; empty if that is refused, or warned of."""
+    """Return the URL, corrected a few more times if necessary; empty if it still has an error or a warning."""
     for _ in range(5):
         if not url:
             return ""
@@ -301,9 +302,9 @@ def _parse(url: str) -> BootUrl:
 
 
 def without_userinfo(url: str) -> str:
-    """Return the URL without all that may be "user:password@", also when the URL is malformed.
+    """Return the URL without anything that may be "user:password@", even if the URL is malformed.
 
-    What stands before the last "@" may be a password that holds a "/" or a "@": better to show less than that.
+    The text before the last "@" may be a password with a "/" or "@" in it, so all of it is left out.
     """
     last = url.rfind("@")
     if last < 0:
@@ -313,42 +314,42 @@ def without_userinfo(url: str) -> str:
 
 
 def hides_userinfo_only(url: str) -> bool:
-    """Return whether iPXE too takes all that stands before the last "@", if there is one, for user information."""
+    """Return whether iPXE reads everything before the last "@", if there is one, as user information."""
     return "@" not in url or re.match(USERINFO, _mask(url), re.IGNORECASE) is not None
 
 
 def bytes_behind_path(url: str) -> int:
-    """Return how many bytes the query and the fragment have, with the "?" or "#" that they begin with."""
+    """Return the length of the query and the fragment in bytes, with the "?" or "#" at their start."""
     found = re.search(r"[?#]", _mask(url))
     return len(url) - found.start() if found else 0
 
 
 def _refusal(message: Message, offset: int = 0, suggestion: str = "", /, **parts: object) -> _Refusal:
-    """Return the refusal with a message; `suggestion` is the URL that may be meant, if that is clear."""
+    """Return a refusal; `suggestion` is the URL that was probably meant, if that is clear."""
     return _Refusal(message, offset, suggestion, parts)
 
 
 def _shown(text: str, offset: int, public_from: int) -> str:
-    """Return what stands at `offset` in the URL as the user reads it: nothing, if it may be a password."""
+    """Return the quoted text at `offset` in the URL, for a message; nothing if it may be part of a password."""
     return f' "{text}"' if offset >= public_from else ""
 
 
 def _slips(url: str) -> list[str]:
-    """Return warnings of what was surely meant otherwise."""
+    """Return warnings about text that iPXE takes literally."""
     masked = _mask(url)
     found = ((re.search(pattern, masked), at_end, warning) for pattern, at_end, warning in SLIPS)
     return [warning.text(slip.end() - 1 if at_end else slip.start()) for slip, at_end, warning in found if slip]
 
 
 def _refuse_unsafe_characters(url: str) -> None:
-    """Refuse what would split or add lines and words of the script, and what iPXE corrupts."""
+    """Refuse characters that would add words or lines to the script, and characters that iPXE corrupts."""
     if url.strip(" ") != url:
         raise _refusal(messages.SPACE_AROUND, 0, url.strip(" "))
     if url.strip(SPACES) != url:
         raise _refusal(messages.INVISIBLE, 0, url.strip(SPACES))
     if assigned := re.match(ASSIGNED, url, re.IGNORECASE):
         raise _refusal(messages.ASSIGNED, 0, url[assigned.end() :])
-    # No URL begins with one of these; one may end with those of ASCII.
+    # No URL begins with one of these characters, but a URL may end with an ASCII one.
     if opened := re.match(OPENING, url):
         inside = url[opened.end() :]
         for _ in opened[0]:
@@ -375,7 +376,8 @@ def _non_ascii(url: str, bad: re.Match[str]) -> _Refusal:
 
 
 def _escaped(text: re.Match[str]) -> str:
-    # One by one: undecodable bytes arrive as such surrogates, and a library's caller may pass others beside them.
+    # Each character on its own: undecodable bytes arrive as these surrogates, and a caller of the library may mix them
+    # with others.
     octets = (c.encode("utf-8", "surrogateescape" if "\udc80" <= c <= "\udcff" else "surrogatepass") for c in text[0])
     return "".join(f"%{octet:02X}" for octet in b"".join(octets))
 
@@ -388,7 +390,7 @@ def _scheme(url: str) -> Scheme:
         if not scheme.boot:
             raise _refusal(messages.LACKING, **scheme._asdict())
         if not scheme.fields and not rest.startswith("//"):
-            slashes = "one slash" if rest.startswith("/") else "no slashes"
+            slashes = "only one slash" if rest.startswith("/") else "no slashes"
             fixed = f"{name}://{rest.lstrip('/:')}"
             raise _refusal(messages.SLASHES, len(name) + 1, fixed, slashes=slashes, **scheme._asdict())
         return scheme
@@ -408,24 +410,24 @@ def _scheme(url: str) -> Scheme:
 
 
 def _is_near(word: str, known: str) -> bool:
-    """Return whether one letter of `known` is missing, too many, another (but the first), or two are swapped."""
+    """Return whether `word` is `known` with one letter missing, added, replaced (not the first), or two swapped."""
     same = 0
     while same < min(len(word), len(known)) and word[same] == known[same]:
         same += 1
-    rest, wanted = word[same:], known[same:]
-    replaced = same > 0 and rest[1:] == wanted[1:]
-    return replaced or rest == wanted[1:] or rest[1:] == wanted or rest[1:2] + rest[:1] + rest[2:] == wanted
+    rest, target = word[same:], known[same:]
+    replaced = same > 0 and rest[1:] == target[1:]
+    return replaced or rest == target[1:] or rest[1:] == target or rest[1:2] + rest[:1] + rest[2:] == target
 
 
 def _check_setting(scheme: Scheme, rest: str, public_from: int) -> _Parts:
-    """Check a URL that begins with a setting: what else is in it depends on that."""
-    # An "@" may end a password, which the suggestion would show.
+    """Check a URL that begins with a setting. Only the value of the setting tells what the rest means."""
+    # With an "@" the suggestion could show a password.
     is_address = re.match(ADDRESS, _mask_inside(rest)) and not public_from
     return _Parts([messages.ADDRESS.text(url=_acceptable(f"http://{rest}"))] if is_address else [])
 
 
 def _check_fields(scheme: Scheme, rest: str, public_from: int) -> _Parts:
-    """Check a disk's fields, from left to right."""
+    """Check the fields of a disk URL, from left to right."""
     here = len(scheme.name) + 1
     if rest.startswith("/"):
         raise _refusal(messages.DISK_SLASH, here, **scheme._asdict())
@@ -445,7 +447,7 @@ def _check_fields(scheme: Scheme, rest: str, public_from: int) -> _Parts:
 
 def _check_authority(scheme: Scheme, rest: str, public_from: int) -> _Parts:
     """Check //[USERINFO@]HOST[:PORT][/PATH][?QUERY] (RFC 3986, section 3)."""
-    # Where the parts end is read off the masked text: iPXE expands settings before it splits.
+    # Find the parts in the masked text: iPXE expands settings before it splits, so a "/" inside one is no divider.
     masked = _mask(rest)
     before_query, query, _ = masked.partition("?")
     authority, slash, path = before_query[2:].partition("/")
@@ -454,13 +456,13 @@ def _check_authority(scheme: Scheme, rest: str, public_from: int) -> _Parts:
     host_port = rest[start : 2 + len(authority)]
     here = len(scheme.name) + 1 + start
     host, *port = _split(host_port, 2)
-    # iPXE decodes these; the host has its own pattern.
+    # iPXE decodes the user information and, if the scheme needs one, the path. The host has its own pattern.
     decoded = masked[:start] + "x" * len(host_port) + (path if scheme.path else "")
     if (nul := decoded.find("%00")) >= 0:
         raise _refusal(messages.NUL, len(scheme.name) + 1 + nul)
-    # A stray "@", "/", "?" or "#" in a password moves part of it to where the host or the port should be.
+    # A stray "@", "/", "?" or "#" in a password moves part of the password to the place of the host or the port.
     stray = _refusal(messages.NOT_USERINFO, public_from - 1) if here < public_from else None
-    if stray and "@" in authority:  # iPXE would show, at boot, what may be the second half of a password
+    if stray and "@" in authority:  # iPXE would show what may be the second half of a password at boot
         raise stray
     try:
         warnings = _check_field(scheme, HOST_FIELD, host, here, public_from)
@@ -476,25 +478,25 @@ def _check_authority(scheme: Scheme, rest: str, public_from: int) -> _Parts:
     given = {"user name and password": "@" in authority, "port": port, "query": query}
     protocol = scheme.name.upper()
     warnings += [messages.IGNORED.text(protocol=protocol, what=what) for what in scheme.ignores if given[what]]
-    # iPXE leaves out the slash before it, as in RFC 3617.
+    # iPXE leaves out the first slash, as in RFC 3617.
     file = rest[start + len(host_port) + 1 :][: len(path) - 1] if scheme.is_pxe else ""
     return _Parts(warnings, host, "" if "${" in file else file)
 
 
 def _mask(text: str, by: str = "x") -> str:
-    """Replace each iPXE setting by as many letters, so that nothing inside it looks like a delimiter."""
+    """Replace each iPXE setting with letters of the same length, so that nothing inside it looks like a delimiter."""
     while (masked := re.sub(SETTING, lambda setting: by * len(setting[0]), text)) != text:
         text = masked
     return text
 
 
 def _mask_inside(text: str) -> str:
-    """Return a text that begins with a setting, in which those are masked that are inside that one."""
+    """Return a text that begins with a setting, with the settings inside the first one masked."""
     return text[:2] + _mask(text[2:])
 
 
 def _split(text: str, most: int) -> list[str]:
-    """Split at colons outside [...] (IPv6) and ${...} (a setting), into at most so many; the last has the rest."""
+    """Split at colons outside [...] (IPv6) and ${...} (settings) into at most `most` pieces; the last has the rest."""
     masked = re.sub(r"\[[^\]]*\]?", lambda literal: "x" * len(literal[0]), _mask(text))
     pieces: list[str] = []
     start = 0
@@ -505,7 +507,7 @@ def _split(text: str, most: int) -> list[str]:
 
 
 def _check_field(scheme: Scheme, field: Field, text: str, here: int, public_from: int) -> list[str]:
-    """Return warnings of a field, whose text stands at `here` in the URL."""
+    """Check a field; return its warnings. `here` is the offset of its text in the URL."""
     if not text:
         if field.needed:
             raise _refusal(messages.MISSING, here, missing=field.name, **scheme._asdict())
@@ -537,7 +539,7 @@ def _check_host(host: str, here: int, public_from: int) -> list[str]:
 
 
 def _is_plain_ipv6(text: str) -> bool:
-    """Return whether it is an IPv6 address without brackets, and not perhaps one with a port behind it."""
+    """Return whether the text is an IPv6 address without brackets that cannot be an address and a port."""
     before, _, last = text.rpartition(":")
     return bool(re.fullmatch(IPV6, text)) and not (last.isdecimal() and re.fullmatch(IPV6, before))
 

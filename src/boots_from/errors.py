@@ -1,14 +1,16 @@
-"""The exceptions whose text is the message that the user reads."""
+"""The exceptions of the package. The text of each is the message that the user reads."""
+
+REINSTALL = "reinstall boots-from, or run make template in its checkout"  # the remedy for a damaged package
 
 
 class BootsFromError(Exception):
-    """Anything a user can cause; `str()` is one line: what is wrong, with what, and what to do."""
+    """An error that the user can fix; `str()` is one line with the fact, the place and the remedy."""
 
 
 class UrlError(BootsFromError):
-    """The URL can't be booted from.
+    """iPXE cannot boot from the URL.
 
-    `suggestion` is the URL that was probably meant, or empty; unlike the message it holds the user information.
+    `suggestion` is the URL that was probably meant, or empty. Unlike the message it includes the user information.
     """
 
     def __init__(self, message: str, suggestion: str = "") -> None:
@@ -17,4 +19,4 @@ class UrlError(BootsFromError):
 
 
 class TemplateError(BootsFromError):
-    """The template image is missing, damaged or not of this version."""
+    """The template image is missing, damaged, or from another version."""

@@ -1,9 +1,8 @@
 """The template image and its slot.
 
-The template is a finished hybrid ISO in which the iPXE script is a slot: SLOT_SIZE bytes of
-placeholder text. Baking puts a URL's script in its place and changes nothing else. This module does
-not parse ISO 9660 or FAT: the slot is found by its content, so it does not matter which file
-systems list it.
+The template is a finished hybrid ISO. In place of the iPXE script it has a slot: SLOT_SIZE bytes of placeholder text.
+Baking replaces the slot with the script for a URL, and changes nothing else. This module does not parse ISO 9660 or
+FAT. It finds the slot by its content, so it does not matter which file systems list it.
 """
 
 import _thread  # threading takes 1 ms to import
@@ -11,24 +10,24 @@ from collections.abc import Iterable, Iterator
 from mmap import mmap
 
 from boots_from import boot_script, boot_url, messages, resources
-from boots_from.errors import TemplateError, UrlError
+from boots_from.errors import REINSTALL, TemplateError, UrlError
 
 SLOT_SIZE = 14336  # bytes
-SCRIPT = "EFI/BOOT/autoexec.ipxe"  # what the slot is, in both file systems
+SCRIPT = "EFI/BOOT/autoexec.ipxe"  # the path of the slot, in both file systems
 
-# The slot's second line and its last. Nothing else in the image is like it, so whoever counts it sees every slot, and a
-# piece of one, in a single pass.
+# The second and the last line of the slot. No other text in the image is like it, so one pass finds every slot, and
+# every piece of one.
 _EDGE = b"# boots-from slot: all from one such line to the other becomes a URL's script\n"
 _FIRST_LINE = b"#!ipxe\n"
 _SLOT_TEXT = b"""\
-echo This is the boots-from template. No URL was baked into it: run boots-from URL.
+echo This is the boots-from template, without a URL. To make an image, run boots-from URL
 shell
 exit 1
 """
 
 
 def _placeholder() -> bytes:
-    """Return the slot: a valid iPXE script, unlike anything else in the image, SLOT_SIZE bytes long."""
+    """Return the slot: a valid iPXE script of SLOT_SIZE bytes, unlike anything else in the image."""
     head = _FIRST_LINE + _EDGE + _SLOT_TEXT
     padding = SLOT_SIZE - len(head) - len(_EDGE)
     line = b"#" * 63 + b"\n"
@@ -37,31 +36,33 @@ def _placeholder() -> bytes:
 
 SLOT = _placeholder()
 
-# In the ISO's firmware.txt: this line, then a line "package version suite SHA-256" for each, then an empty line.
-PACKAGE_LIST_TITLE = b"# boots-from firmware: Debian package, version, suite, SHA-256\n"
+# The titles of three lists in firmware.txt on the ISO. Each list is the title, its lines, and an empty line.
+# The packages: lines "package version suite SHA-256".
+PACKAGE_LIST_TITLE = b"# boots-from packages: Debian package, version, suite, SHA-256\n"
 
-# Likewise, with lines "file SHA-256 source", where files of one's own stand for some of these packages'.
-OVERRIDE_LIST_TITLE = b"# boots-from firmware that is not Debian's: file, SHA-256, in place of\n"
+# Custom files that replace a file of these packages: lines "file SHA-256 replaced-file".
+OVERRIDE_LIST_TITLE = b"# boots-from files that are not from Debian: file, SHA-256, in place of\n"
 
-# Likewise, with lines "path SHA-256 what for": what to enroll with MokManager.
+# The files to enroll with MokManager: lines "path SHA-256 purpose".
 HASH_LIST_TITLE = b"# boots-from Secure Boot: file to enroll, SHA-256 as MokManager shows it, what for\n"
 
-CHUNK = 2**16  # bytes
+CHUNK = 2**16  # bytes; the most that Image.chunks gives at once
 
 
 class Image:
-    """The image that `bake` returns, to be read in parts: for who serves images to many machines at once.
+    """The image that `bake` returns, readable in parts: for servers that send images to many machines at once.
 
-    All images share one template. The first to be made reads it, others wait for that, and it stays in memory; one
-    more image costs its script. Images never change, so any number of threads may read them, without a lock.
+    All images share one template. The first image reads it, while others wait, and it stays in memory; each further
+    image needs only the memory for its script. Images never change, so any number of threads may read them without a
+    lock.
 
     Attributes:
-        size: bytes.
-        warnings: sentences about what was surely meant otherwise; without the URL's user information.
+        size: the length of the image, in bytes.
+        warnings: sentences about parts of the URL that were surely meant differently, without user information.
     """
 
     def __init__(self, url: str) -> None:
-        """Take what `bake` takes; raise what it raises."""
+        """Take the argument of `bake`, and raise the same exceptions."""
         parsed = boot_url.parse(url)
         self._pieces = _with_script(_shared_template(), script_for(parsed))
         self._sha256 = ""
@@ -69,29 +70,41 @@ class Image:
         self.warnings = parsed.warnings
 
     def read(self, start: int = 0, size: int | None = None) -> bytes:
-        """Return `size` bytes from `start` on, by default all; fewer where the image ends before.
+        """Return a part of the image, which is shorter than `size` if the image ends before.
+
+        Args:
+            start: the offset of the first byte.
+            size: the number of bytes; by default all up to the end.
 
         Raises:
-            ValueError: one of them is negative.
+            ValueError: `start` or `size` is negative.
         """
         return b"".join(self._views(start, size))
 
     def chunks(self, start: int = 0, size: int | None = None) -> Iterator[bytes]:
-        """Return what `read` would, in chunks of at most CHUNK bytes, each copied when asked for; raise as it does."""
+        """Return the bytes that `read` returns, in chunks of at most CHUNK bytes, each copied only when it is needed.
+
+        Args:
+            start: the offset of the first byte.
+            size: the number of bytes; by default all up to the end.
+
+        Raises:
+            ValueError: `start` or `size` is negative.
+        """
         views = self._views(start, size)
         return (bytes(view[at : at + CHUNK]) for view in views for at in range(0, len(view), CHUNK))
 
     @property
     def sha256(self) -> str:
-        """The whole image's SHA-256, in hexadecimal; computed when it is first asked for."""
+        """The SHA-256 of the whole image, in hexadecimal; computed at the first use."""
         if not self._sha256:
             self._sha256 = sha256(self._pieces)
         return self._sha256
 
     def _views(self, start: int, size: int | None) -> list[memoryview]:
-        """Return the parts of the pieces between `start` and `size` bytes further, uncopied."""
+        """Return the views of the pieces that make up `size` bytes from `start`, without copying."""
         if start < 0 or (size is not None and size < 0):
-            raise ValueError(f"start {start} and size {size} are counted from 0")
+            raise ValueError(f"start and size must not be negative: {start}, {size}")
         stop = self.size if size is None else start + size
         views = []
         for piece in self._pieces:
@@ -106,7 +119,7 @@ _template_lock = _thread.allocate_lock()
 
 
 def _shared_template() -> list[memoryview]:
-    """Return the packaged template's parts around its slot; the first call reads it, and others wait for that."""
+    """Return the parts of the template around its slot. The first call reads them, while other threads wait."""
     with _template_lock:
         if not _template_parts:
             _template_parts.extend(_around_slot(read_template()))
@@ -116,27 +129,27 @@ def _shared_template() -> list[memoryview]:
 def bake(url: str) -> bytes:
     """Return the bootable image that boots from a URL.
 
-    Reads nothing but the packaged template and touches neither disk nor network beyond that.
+    Reads the template from the package. Uses no other file and no network.
 
     Args:
-        url: the URL that iPXE chains to (http, https, tftp, nfs) or boots as a disk (iscsi, aoe, ib_srp).
+        url: the URL that iPXE chains to, or the disk that it boots from: `boot_url.SCHEMES` lists the schemes.
 
     Returns:
-        The hybrid ISO 9660 image, equal to the template but for the slot (El Torito, UEFI 2.10 section 13.3).
+        The hybrid ISO 9660 image (El Torito; UEFI 2.10 section 13.3), which differs from the template only in the slot.
 
     Raises:
-        UrlError: iPXE could not boot from the URL, or it is too long for the slot.
+        UrlError: iPXE cannot boot from the URL, or the URL is too long for the slot.
         TemplateError: the installed package is damaged.
     """
     return fill(map_template(), script_for(boot_url.parse(url)))
 
 
 def script_for(parsed: boot_url.BootUrl) -> bytes:
-    """Return a URL's script; raise UrlError if it is longer than the slot."""
+    """Return the script for a URL; raise UrlError if it is longer than the slot."""
     script = boot_script.render(parsed)
     if len(script) > SLOT_SIZE:
         over = len(script) - SLOT_SIZE
-        if parsed.file:  # a tftp URL's path is there twice; what stands behind it, once
+        if parsed.file:  # the script holds the path of a tftp URL twice, and the query and the fragment once
             over -= max(0, over - boot_url.bytes_behind_path(parsed.url)) // 2
         length = len(parsed.url)
         raise UrlError(messages.TOO_LONG.text(length=length, over=over, limit=length - over))
@@ -144,70 +157,67 @@ def script_for(parsed: boot_url.BootUrl) -> bytes:
 
 
 def read_template() -> bytes:
-    """Return the packaged template; raise TemplateError if there is none."""
+    """Return the template from the package; raise TemplateError if it cannot be read."""
     return resources.read("template.iso")
 
 
 def map_template() -> bytes | mmap:
-    """Return what `read_template` does, for a moment: see `resources.mapped`."""
+    """Return the template for brief use: see `resources.mapped`."""
     return resources.mapped("template.iso")
 
 
 def slot_offset(template: bytes | bytearray | mmap) -> int:
-    """Return where the template's slot begins, in bytes.
+    """Return the offset of the slot in the template, in bytes.
 
     Raises:
-        TemplateError: the slot is not there, not whole, or there is another, or a piece of one.
+        TemplateError: the template does not hold exactly one whole slot, and no further piece of one.
     """
     edge = template.find(_EDGE)
     offset = edge - len(_FIRST_LINE)
     whole = edge >= 0 and template[offset : offset + SLOT_SIZE] == SLOT
     if not whole or template.find(_EDGE, offset + SLOT_SIZE) >= 0:
-        raise TemplateError(
-            "the template is damaged: the slot for the script is not whole, or not there exactly once: "
-            "reinstall boots-from, or run make in its checkout"
-        )
+        raise TemplateError(f"the template is damaged (it must have exactly one slot for the script): {REINSTALL}")
     return offset
 
 
 def pieces(template: bytes | mmap, script: bytes) -> list[bytes | memoryview]:
-    """Return what the image consists of: the template's part before the slot, the padded script, and the other part.
+    """Return the three pieces of an image: the template up to the slot, the padded script, the rest of the template.
 
-    Nothing of the template is copied: that would take as long as the rest of the baking.
+    The template is not copied, because that would take as long as the rest of the baking.
 
     Args:
-        template: the finished image.
-        script: at most SLOT_SIZE bytes.
+        template: the template image.
+        script: the script, of at most SLOT_SIZE bytes.
 
     Raises:
-        TemplateError: the slot is missing, damaged or there twice; nothing is returned then.
+        TemplateError: the template does not hold exactly one whole slot.
         ValueError: the script is longer than the slot.
     """
     return _with_script(_around_slot(template), script)
 
 
 def _around_slot(template: bytes | mmap) -> list[memoryview]:
-    """Return the template's parts before and behind the slot."""
+    """Return the parts of the template before and after the slot."""
     offset = slot_offset(template)
     view = memoryview(template)
     return [view[:offset], view[offset + SLOT_SIZE :]]
 
 
 def _with_script(parts: list[memoryview], script: bytes) -> list[bytes | memoryview]:
-    before, behind = parts
-    return [before, _padded(script), behind]
+    before, after = parts
+    return [before, _padded(script), after]
 
 
 def _padded(script: bytes) -> bytes:
-    """Return the script, as long as the slot."""
+    """Return the script, padded to the length of the slot."""
     if len(script) > SLOT_SIZE:
-        raise ValueError(f"script of {len(script)} bytes for a slot of {SLOT_SIZE}")
+        raise ValueError(f"the script has {len(script)} bytes, but the slot only {SLOT_SIZE}")
     return script.ljust(SLOT_SIZE, b"\n")
 
 
 def sha256(pieces: Iterable[bytes | memoryview]) -> str:
-    """Return the SHA-256, in hexadecimal, of what consists of these pieces."""
-    import hashlib  # 2 ms of the command's start, which needs it later
+    """Return the SHA-256 of the pieces in a row, in hexadecimal."""
+    import hashlib  # here, because it takes 2 ms, and the command needs it only while the disk is busy
 
     digest = hashlib.sha256()
     for piece in pieces:
@@ -216,35 +226,35 @@ def sha256(pieces: Iterable[bytes | memoryview]) -> str:
 
 
 def fill(template: bytes | mmap, script: bytes) -> bytes:
-    """Return the image in one: see `pieces`, whose arguments and exceptions these are."""
+    """Return the image as one string of bytes; arguments and exceptions are those of `pieces`."""
     return b"".join(pieces(template, script))
 
 
 def packages(template: bytes) -> list[str]:
-    """Return the lines "package version suite SHA-256" that the template was built from.
+    """Return the packages that the template was built from, as lines "package version suite SHA-256".
 
     Raises:
-        TemplateError: the template holds no such list.
+        TemplateError: the template has no such list.
     """
     return _list(template, PACKAGE_LIST_TITLE)
 
 
 def overrides(template: bytes) -> list[str]:
-    """Return the lines "file SHA-256 source" of what is not from the packages, but stands for their file `source`."""
+    """Return the custom files in the template, as lines "file SHA-256 replaced-file"."""
     return _list(template, OVERRIDE_LIST_TITLE) if OVERRIDE_LIST_TITLE in template else []
 
 
 def hashes_to_enroll(template: bytes) -> list[str]:
-    """Return the lines "path SHA-256 what for" of what is to be enrolled for Secure Boot, as MokManager shows it.
+    """Return the files to enroll for Secure Boot, as lines "path SHA-256 purpose", with the hash that MokManager shows.
 
     Raises:
-        TemplateError: the template holds no such list.
+        TemplateError: the template has no such list.
     """
     return _list(template, HASH_LIST_TITLE)
 
 
 def mok_rows(sha256: str) -> tuple[str, str]:
-    """Return a SHA-256, given in hexadecimal, as the two rows that MokManager shows."""
+    """Return a SHA-256, given in hexadecimal, as the two rows in which MokManager shows it."""
     digits = bytes.fromhex(sha256).hex(" ").upper()
     return digits[:47], digits[48:]
 
@@ -252,6 +262,6 @@ def mok_rows(sha256: str) -> tuple[str, str]:
 def _list(template: bytes, title: bytes) -> list[str]:
     start = template.find(title)
     if start < 0:
-        raise TemplateError("the template names no firmware: reinstall boots-from, or run make in its checkout")
-    end = template.index(b"\n\n", start)  # right behind the title, where the list is empty
+        raise TemplateError(f"the template is damaged (a list in firmware.txt is missing): {REINSTALL}")
+    end = template.index(b"\n\n", start)  # directly after the title if the list is empty
     return template[start + len(title) : end].decode("ascii").splitlines()

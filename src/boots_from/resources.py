@@ -1,36 +1,34 @@
-"""Files of the package, which may be a directory or a zip file."""
+"""The data files of the package, which may be in a directory or in a zip file."""
 
 import mmap
 import os
 
-from boots_from.errors import TemplateError
+from boots_from.errors import REINSTALL, TemplateError
 
 
 def mapped(name: str) -> bytes | mmap.mmap:
-    """Return a file as `read` does, but mapped into memory where it is a file: that takes a tenth of the time.
+    """Return a data file as `read` does, but mapped into memory if possible, which takes a tenth of the time.
 
-    For who needs it but for a moment: it must not be truncated meanwhile.
+    Use the result only briefly: the file must not be truncated in the meantime.
     """
     try:
         with open(_path(name), "rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError):  # in a zip file, not there, or empty
+    except (OSError, ValueError):  # in a zip file, missing, or empty
         return read(name)
 
 
 def read(name: str) -> bytes:
-    """Return a file that is packed beside the modules; raise TemplateError if it can't be read."""
+    """Return a data file from beside the modules; raise TemplateError if it cannot be read."""
     path = _path(name)
     loader = globals().get("__loader__")
     try:
-        if loader is not None and hasattr(loader, "get_data"):  # also reads from a zip file
+        if loader is not None and hasattr(loader, "get_data"):  # which can read from a zip file
             return bytes(loader.get_data(path))
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise TemplateError(
-            f"can't read {path} ({error.strerror}): reinstall boots-from, or run make in its checkout"
-        ) from None
+        raise TemplateError(f"cannot read {path} ({error.strerror}): {REINSTALL}") from None
 
 
 def _path(name: str) -> str:

@@ -22,7 +22,7 @@ from tests.boot.test_network import boot_and_read_report, serve_report
 FAR = "10.99.0.1"  # an address of the host outside the LANs
 SECOND = "10.0.0.2"  # a second address of the host in the first LAN
 LOGIN_REFUSED = "login refused (401)"
-NAME_UNKNOWN = "name unknown to the DNS"
+NAME_UNKNOWN = "name not in DNS"
 TODAY = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
 
@@ -89,7 +89,7 @@ FAILURES = [
     (f"imgfetch --timeout 500 tftp://{FAR}/boot", "4c072035", "4c072092", NO_ANSWER),
     ("imgfetch http://10.0.0.1/closes", "420c6001", "420c6095", "closed without an answer"),
     ("imgfetch https://10.0.0.1:80/", "420c6001", "420c6095", "closed without an answer"),
-    ("imgfetch http://10.0.0.1:8080/", "1d0c6239", "1d0c6298", "broke off in the middle"),
+    ("imgfetch http://10.0.0.1:8080/", "1d0c6239", "1d0c6298", "transfer cut off"),
     ("imgfetch http://10.0.0.1:81/", "0f0a6039", "0f0a6095", "port is closed"),
     (f"imgfetch http://{FAR}/", "280a6011", "280a6090", "no route to the server"),
     ("imgfetch http://nosuchname/", "3e11613b", "3e11618e", NAME_UNKNOWN),
@@ -97,8 +97,8 @@ FAILURES = [
     ("imgfetch tftp://10.0.0.1/denied", "0212603c", "0212608f", "access denied"),
     ("imgfetch nfs://10.0.0.1/export/missing", "2d33603b", "2d33608e", "not found"),
     ("imgfetch nfs://10.0.0.1/missing/boot", "0235603c", "0235608f", "access denied, or no such export"),
-    (f"sanboot iscsi:10.0.0.1:::1:{IQN}-chap", "430d6601", "430d6698", "iSCSI wants a password (CHAP)"),
-    (f"sanboot iscsi:10.0.0.1:::1:{IQN}-missing", "2c0d603b", "2c0d6087", "iSCSI target unknown, or not for us"),
+    (f"sanboot iscsi:10.0.0.1:::1:{IQN}-chap", "430d6601", "430d6698", "iSCSI target needs CHAP login"),
+    (f"sanboot iscsi:10.0.0.1:::1:{IQN}-missing", "2c0d603b", "2c0d6087", "no such iSCSI target, or no access"),
     (f"sanboot iscsi:10.0.0.1:::7:{IQN}", "1d704039", "1d704098", "no such LUN"),
     (f"sanboot iscsi:10.0.0.1:::1:{IQN}", "1d852039", "3d222083", "no boot loader on the disk"),
     (f"sanboot iscsi:10.0.0.1::3261:1:{IQN}", "0f0a6039", "0f0a6095", "port is closed"),
@@ -209,10 +209,10 @@ CAUSES = {
     "first DNS server says SERVFAIL": Cause(first_dns_server("2"), NAME_UNKNOWN, _NO_NAME),
     "first DNS server says NXDOMAIN": Cause(first_dns_server("3"), NAME_UNKNOWN, _NO_NAME),
     "iSCSI password needed": Cause(
-        iscsi_disk(f"{IQN}-chap"), "iSCSI wants a password (CHAP)", ("430d6601", "430d6698")
+        iscsi_disk(f"{IQN}-chap"), "iSCSI target needs CHAP login", ("430d6601", "430d6698")
     ),
     "iSCSI target unknown": Cause(
-        iscsi_disk(f"{IQN}-missing"), "iSCSI target unknown, or not for us", ("2c0d603b", "2c0d6087")
+        iscsi_disk(f"{IQN}-missing"), "no such iSCSI target, or no access", ("2c0d603b", "2c0d6087")
     ),
     "iSCSI LUN missing": Cause(iscsi_disk(IQN, 7), "no such LUN", ("1d704039", "1d704098")),
 }

@@ -15,9 +15,9 @@ from lab.media import XHCI_STICK
 from tests.boot.conftest import BootFrom
 
 URL = "http://bty-server/boot"
-ENDED = "boots-from: the server's script has ended: on to the next boot device"
+ENDED = "boots-from: the server's script has ended; trying the next boot device"
 CANNOT = "boots-from: could NOT boot this machine from\n"
-NO_ANSWER = "no usable answer: silent, 503, or redirects without end"
+NO_ANSWER = "no usable answer: silence, 503 or endless redirects"
 CARD = "net0 52:54:00:00:00:01 virtio-net: "
 LINK = r"https://ipxe\.org/[0-9a-f]{8}\n"
 ADDRESS = "..... 10.0.0.135 gateway 10.0.0.1 DNS 10.0.0.1\n"
@@ -48,7 +48,7 @@ def test_missing_card_is_reported(lan: Lan, boot_from: BootFrom) -> None:
 def test_unplugged_card_is_reported(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment(link_after=NEVER)
     booted = boot_from(URL)
-    assert "net0 52:54:00:00:00:01 82574l: no link: look at cable and switch port\n" in diagnosis(booted, 33)
+    assert "net0 52:54:00:00:00:01 82574l: no link: check cable and switch port\n" in diagnosis(booted, 33)
     assert booted.links
     assert max(booted.links.opened["card0"]) >= 25
 
@@ -56,7 +56,7 @@ def test_unplugged_card_is_reported(lan: Lan, boot_from: BootFrom) -> None:
 @pytest.mark.thorough
 def test_missing_dhcp_is_reported(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment(dhcp=False)
-    assert f"{CARD}no answer to DHCP: look at VLAN and server\n" in diagnosis(boot_from(URL), 62)
+    assert f"{CARD}no DHCP answer: check VLAN and server\n" in diagnosis(boot_from(URL), 62)
 
 
 @pytest.mark.thorough("uefi")
@@ -75,8 +75,8 @@ def test_three_failing_cards_fit_one_screen(lan: Lan, boot_from: BootFrom) -> No
     screen = boot_from(URL).wait_for_diagnosis(90)
     assert re.search(f"{CANNOT}{URL}\n{CARD}port is closed, {LINK}{ADDRESS}", screen)
     for text in (
-        "net1 52:54:00:00:00:02 virtio-net: no answer to DHCP: look at VLAN and server\n",
-        "net2 52:54:00:00:00:03 82574l: no link: look at cable and switch port\n",
+        "net1 52:54:00:00:00:02 virtio-net: no DHCP answer: check VLAN and server\n",
+        "net2 52:54:00:00:00:03 82574l: no link: check cable and switch port\n",
         "http://bty-server/boot... Connection reset",
         f"Try 1. {AGAIN}\n",
     ):
@@ -86,7 +86,7 @@ def test_three_failing_cards_fit_one_screen(lan: Lan, boot_from: BootFrom) -> No
 @pytest.mark.parametrize(
     ("url", "ipxe_error", "reason", "seconds"),
     [
-        ("http://nosuchname/boot", "Error 0x3e11", "name unknown to the DNS", 12),
+        ("http://nosuchname/boot", "Error 0x3e11", "name not in DNS", 12),
         ("http://10.0.0.1:81/boot", "Connection reset", "port is closed", 12),
         ("http://10.0.0.77/boot", "Connection timed out", NO_ANSWER, 40),
         # At the end of a script line iPXE takes a backslash for a continuation.
@@ -113,8 +113,8 @@ def test_unreachable_url_is_reported(
     ("fault", "ipxe_error", "reason", "seconds"),
     [
         ("status", "HTTP 5xx Server Error", "HTTP error 5xx", 12),
-        ("empty", "Exec format error", "no boot program", 12),
-        ("dies", "Input/output error", "broke off in the middle", 12),
+        ("empty", "Exec format error", "not bootable", 12),
+        ("dies", "Input/output error", "transfer cut off", 12),
         ("mute", "Connection timed out", NO_ANSWER, 40),
         ("stalls", "Connection timed out", NO_ANSWER, 40),
     ],
@@ -162,7 +162,7 @@ def test_web_page_instead_of_script_is_reported(lan: Lan, boot_from: BootFrom, f
     else:
         screen = diagnosis(booted, 12)
         assert "Could not select: Exec format error" in screen
-        assert f"{CARD}no boot program, https://ipxe.org/" in screen
+        assert f"{CARD}not bootable, https://ipxe.org/" in screen
 
 
 def ipxe_disk(work: Path) -> list[str]:
@@ -188,7 +188,7 @@ def test_script_end_boots_next_device(lan: Lan, boot_from: BootFrom, tmp_path: P
     (lan.www / "boot").write_text(f"#!ipxe\necho here\n{end}\n")
     lan.http()
     booted = boot_from(URL, *ipxe_disk(tmp_path))
-    booted.wait_for("the server's script has ended: on to the next boot device", 20)
+    booted.wait_for("the server's script has ended; trying the next boot device", 20)
     booted.wait_for("the second disk has booted", 60)
     assert len(lan.requests()) == 1
 
@@ -203,8 +203,8 @@ def test_failed_script_is_reported_then_fixed_script_runs(lan: Lan, boot_from: B
     screen = diagnosis(booted, 12)
     assert "not reached" not in screen
     assert "missing... Not found" in screen
-    failed = "the server's script FAILED, for the reason above. It came from"
-    assert f"{failed}\n{URL}\nby net0 {lan.mac(0)} 10.0.0.135\n" in screen
+    failed = "the server's script FAILED: see the error above. It retried from"
+    assert f"{failed}\n{URL}\nvia net0 {lan.mac(0)} 10.0.0.135\n" in screen
     requests = [request[0] for request in lan.requests()].count("/boot")
     (lan.www / "boot").write_text("#!ipxe\nimgstat\necho it is fixed\nsleep 600\n")
     retried = booted.wait_for("it is fixed", 50, may_fail=True)

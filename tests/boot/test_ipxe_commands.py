@@ -56,7 +56,7 @@ CHAIN_TO_SERVER_IPXE = """\
 iseq ${platform} efi || chain tftp://bty-server/ipxe.lkrn
 chain tftp://bty-server/snponly.efi
 """
-MISSING_COMMAND = "It needs a command that this iPXE lacks: have it start the iPXE of the server."
+MISSING_COMMAND = "It uses a command that this iPXE lacks: let it start your server's own iPXE."
 
 
 @pytest.mark.parametrize("firmware", [UEFI], ids=["uefi-x86_64"], indirect=True)
@@ -114,7 +114,7 @@ def test_command_missing_in_both_builds_is_reported(lan: Lan, boot_from: BootFro
     lan.http()
     screen = boot_from("http://bty-server/boot").wait_for_diagnosis(60)
     assert "imgverify: command not found" in screen
-    assert re.search(r"net0 .*: the script needs a command that this iPXE lacks, https://ipxe\.org/2e022081\n", screen)
+    assert re.search(r"net0 .*: the script uses a command that this iPXE lacks, https://ipxe\.org/2e022081\n", screen)
 
 
 @pytest.mark.parametrize("firmware", [BIOS], ids=["bios"], indirect=True)

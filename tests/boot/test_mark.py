@@ -180,7 +180,7 @@ def test_image_started_again_boots_url_again(lan: Lan, end: str) -> None:
             since = shell.run("BOOTX64.EFI")
             booted.wait_for("starting it", UEFI.seconds, may_fail=True, since=since)
             booted.wait_for("Shell> ", 60, may_fail=True, since=since)
-    assert "the server's script has ended: on to the next boot device" in booted.console
+    assert "the server's script has ended; trying the next boot device" in booted.console
     assert "FAILED" not in booted.console
 
 

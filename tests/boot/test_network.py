@@ -176,7 +176,7 @@ def test_no_link_is_reported_after_25_s_open(lan: Lan, boot_from: BootFrom) -> N
     unplugged(lan)
     booted = boot_from(URL)
     screen = booted.wait_for_diagnosis(90)
-    assert screen.count("no link: look at cable and switch port") == 3
+    assert screen.count("no link: check cable and switch port") == 3
     assert booted.links
     for card, seconds in booted.links.opened.items():
         assert max(seconds) >= 25, f"{card} was open for {seconds} s"
@@ -252,4 +252,4 @@ def test_failure_report_names_card_that_dhcp_chose(lan: Lan, boot_from: BootFrom
     lan.http()
     number = 1 if "netX" in command else 0
     screen = boot_from(URL).wait_for_diagnosis(60)
-    assert re.search(rf"\nby net{number} {lan.mac(number)} 10\.0\.{number}\.\d+\n", screen)
+    assert re.search(rf"\nvia net{number} {lan.mac(number)} 10\.0\.{number}\.\d+\n", screen)

@@ -268,7 +268,7 @@ def test_zipapp_behaves_like_the_command(releases: tuple[Path, Path], tmp_path: 
         start = packed.read("__main__.py").decode()
     fake = "import sys, collections; sys.version_info = (3, 10, 12); sys.version = '3.10.12 (main)'\n"
     result = subprocess.run([sys.executable, "-c", fake + start], capture_output=True, text=True, check=False)
-    message = "boots-from: this needs Python 3.11 or newer, and is run by 3.10.12\n"
+    message = "boots-from: error: Python 3.10.12 is too old: use Python 3.11 or newer\n"
     assert (result.returncode, result.stderr) == (2, message)
 
 

@@ -72,7 +72,7 @@ def test_custom_placeholder_in_script(fork: Fork) -> None:
     fork.edit("src/boots_from/boot.ipxe", ("set try:int32 0\n", "set try:int32 0\nset tag @TAG@\n"))
     output = fork.make("iso", "URL=http://h/x", status=2)
     assert output.startswith(
-        "boots-from: boot.ipxe has @TAG@, which boot_script.py does not fill in: add it to the words there\n"
+        "boots-from: error: no value for @TAG@ in boot.ipxe: add one to `words` in boot_script.py\n"
     )
     assert not (fork.place / "boots-from.iso").exists()
     fork.edit("src/boots_from/boot_script.py", ('"URL": boot_url.url,', '"URL": boot_url.url, "TAG": "mine",'))
@@ -92,7 +92,7 @@ def test_custom_url_scheme(fork: Fork) -> None:
     fork.edit("src/boots_from/boot_url.py", (http, http + http.replace("http", "slam").replace("HTTP", "SLAM")))
     assert "  slam://HOST[:PORT][/PATH]\n      SLAM; chain\n" in fork.python("-m", "boots_from", "--help")
     assert " slam://h/x && goto fetched ||\n" in script(fork.bake("slam://h/x"))
-    assert "boots-from: no HOST at character 8 of the URL" in fork.make("iso", "URL=slam:///x", status=2)
+    assert "boots-from: error: missing HOST at character 8 of the URL" in fork.make("iso", "URL=slam:///x", status=2)
 
 
 def test_ipxe_2_everywhere(fork: Fork) -> None:
@@ -121,7 +121,7 @@ def test_custom_file_replaces_packaged_file(fork: Fork, tmp_path: Path) -> None:
     assert listed.encode() in fork.template
     assert f"\n\n{image.OVERRIDE_LIST_TITLE.decode()}mine.efi {digest} {IPXE}\n\n" in listed
     output = fork.python("-m", "boots_from", "--version")
-    assert f"\nfirmware mine.efi, not Debian's, in place of {IPXE}; SHA-256\n  {digest}\n" in output
+    assert f"\nfile mine.efi, not from Debian, in place of {IPXE}; SHA-256\n  {digest}\n" in output
     fork.python("-m", "web")
     page = (fork.place / "dist/boots-from.html").read_text()
     assert f"<li>mine.efi, not from Debian, in place of {IPXE}; SHA-256 {digest}</li>" in page

@@ -116,7 +116,7 @@ def test_old_python_is_refused(checkout: Path, tmp_path: Path, missing: bool) ->
     assert "Installing" not in result.stdout
     shutil.copy(TEMPLATE, checkout / "src/boots_from")
     result = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
-    assert result.stderr.splitlines()[0] == "boots-from: this needs Python 3.11 or newer, and is run by 3.10.12"
+    assert result.stderr.splitlines()[0] == "boots-from: error: Python 3.10.12 is too old: use Python 3.11 or newer"
 
 
 def build(checkout: Path, mount: str, *prefix: str, on_failure: str = ":") -> subprocess.CompletedProcess[str]:
@@ -199,8 +199,8 @@ READ_ONLY = 'mount --bind "$PWD" "$PWD"; mount -o remount,bind,ro "$PWD"; cd "$P
         ([], "make: error: can't write to {checkout}: use a checkout that is writable"),
         (
             ["template"],
-            "boots-from: can't write boots-from.iso in this directory: read-only file system; "
-            "run this in a directory where you may write",
+            "boots-from: error: cannot write boots-from.iso in this directory: read-only file system; "
+            "run boots-from in a directory that you can write to",
         ),
     ],
     ids=["without template", "with template"],

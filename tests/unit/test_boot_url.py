@@ -1,4 +1,4 @@
-"""Which URLs are taken as they are, and what the others are told."""
+"""Which URLs are accepted, and the messages for the others."""
 
 import contextlib
 import ipaddress
@@ -20,33 +20,40 @@ from tests.unit.url_strategies import ACCEPTED
 
 _HTTP = "write http://HOST[:PORT][/PATH], such as http://bootserver/boot"
 _ISCSI = "write iscsi:SERVER:PROTOCOL:PORT:LUN:TARGET, such as iscsi:bootserver:::1:iqn.2004-01.example:disk"
+_IB_SRP = f"write {BY_NAME['ib_srp'].form}, such as {BY_NAME['ib_srp'].example}"
 _NAMES = "http, https, tftp, nfs, iscsi, aoe, ib_srp"
 _NOT_USERINFO = (
-    'ends no user name and password: in those write "@" as %40, ":" as %3A, "/" as %2F, "?" as %3F and "#" as %23, '
-    'and in a path "@" as %40'
+    'in a user name or password write "@" as %40, ":" as %3A, "/" as %2F, "?" as %3F and "#" as %23; '
+    'in a path write "@" as %40'
 )
-_BRACKETS = "an IPv6 address goes in brackets, as in http://[2001:db8::1]/boot"
+_BRACKETS = "put an IPv6 address in brackets, as in http://[2001:db8::1]/boot"
 _IPV6 = "write it in hexadecimal, as in http://[2001:db8::1]/boot"
-_IPV4 = "write four numbers, each at most 255"
+_IPV4 = "write four numbers from 0 to 255, with dots between them"
 _AT, _OF = "at character", " of the URL"
-_TARGET = "does not begin with iqn.YYYY-MM., eui. or naa.: it has to be the server's name for it"
-_ITSELF = "is, for the machine that boots, that machine itself: use the server's name or address"
-_NUL = "where iPXE takes the text to end: remove it"
-_SHELL = "if the shell took a setting such as ${net0/mac}, put the URL in single quotes"
+_TARGET = "does not begin with iqn.YYYY-MM., eui. or naa.: use the target name that the server has"
+_ITSELF = "the booting machine would contact itself: use the name or address of your server"
+_NUL = "would end the text in iPXE: remove it"
+_SHELL = "if your shell replaced a setting such as ${net0/mac}, put the URL in single quotes"
 _PASSWORD = (
-    "may be a password: it is not shown here, but iPXE shows it when the machine boots: "
-    'in a password write "/" as %2F; elsewhere write that "@" as %40'
+    "may be a password; it is hidden here, but iPXE shows it at boot: "
+    'in a password write "/" as %2F; elsewhere write "@" as %40'
 )
-_BEGIN = "no scheme at character 1 of the URL: begin the URL with one, as in http://bootserver/boot"
+_START = "no scheme at character 1 of the URL: start the URL with one, as in http://bootserver/boot"
 _HOST = "use a host name, an IPv4 address or [an IPv6 address]"
 _LUN = "at character 11 of the URL: write it in hexadecimal, such as 1 or 0-1-0-0, or leave it empty"
 _AOE = "at character 5 of the URL: write aoe:eSHELF.SLOT (shelf 0 to 65534, slot 0 to 254), such as aoe:e0.1"
-_PORT = "write a number from 1 to 65535, without a 0 in front, or leave it out"
-_PATH = "serve that file over http, https, tftp or nfs, and give its URL, such as http://bootserver/boot"
+_PORT = "write a number from 1 to 65535 without leading zeros, or leave the port out"
+_LOCAL = (
+    "local path instead of a URL at character 1 of the URL: "
+    "serve the file over http, https, tftp or nfs and give its URL, such as http://bootserver/boot"
+)
+_OCTAL = f"leading 0 in the address {_AT} 8{_OF}, which iPXE reads as octal: remove the 0"
+_PERCENT_23 = 'write "#" as %23 if the server needs it'
+_LIKE = "write a setting like ${net0/mac}"
 
 REFUSED = {
     "": "the URL is empty: give the URL to boot from, such as http://bootserver/boot",
-    # No scheme, or an unknown one.
+    # Without a scheme, or with an unknown one.
     "bootserver/boot": "no scheme at character 1 of the URL: did you mean http://bootserver/boot?",
     "bootserver:8080/boot": "no scheme at character 1 of the URL: did you mean http://bootserver:8080/boot?",
     "//h/p": "no scheme at character 1 of the URL: did you mean http://h/p?",
@@ -54,52 +61,52 @@ REFUSED = {
     "user:secret@h:80/x": "no scheme at character 1 of the URL: did you mean http://h:80/x?",
     "2001:db8::1/boot": "no scheme at character 1 of the URL: did you mean http://[2001:db8::1]/boot?",
     "fe80::1": "no scheme at character 1 of the URL: did you mean http://[fe80::1]?",
-    "2001:db8::1:8080/boot": _BEGIN,
+    "2001:db8::1:8080/boot": _START,
     "http;//h/x": "no scheme at character 1 of the URL: did you mean http://h/x?",
-    "h/x#y": _BEGIN,
-    "h:0/x": _BEGIN,
+    "h/x#y": _START,
+    "h:0/x": _START,
     "HTTP:h:0": f'no slashes after "http:" at character 6 of the URL: {_HTTP}',
     "htpp:h": 'unknown scheme "htpp" at character 1 of the URL: did you mean http://h?',
     "htpp://h:0/": f'unknown scheme "htpp" at character 1 of the URL: use one of {_NAMES}',
     "http:://h/x": 'no slashes after "http:" at character 6 of the URL: did you mean http://h/x?',
-    "URL=http://h/x": '"URL=" in front of the URL: remove it',
-    "\ufeffhttp://h/x": "invisible character around the URL: remove it",
-    "http://h/x\u00a0": "invisible character around the URL: remove it",
+    "URL=http://h/x": '"URL=" before the URL: remove it',
+    "\ufeffhttp://h/x": "invisible character before or after the URL: remove it",
+    "http://h/x\u00a0": "invisible character before or after the URL: remove it",
     "(http://h/x)": "quotes or brackets around the URL: remove them",
     "gopher://h/x": f'unknown scheme "gopher" at character 1 of the URL: use one of {_NAMES}',
     "hxtx://h/x": f'unknown scheme "hxtx" at character 1 of the URL: use one of {_NAMES}',
     "sftp://h/x": f'unknown scheme "sftp" at character 1 of the URL: use one of {_NAMES}',
     "htpp://h/x": 'unknown scheme "htpp" at character 1 of the URL: did you mean http://h/x?',
     "HTTTP://u:secret@h/x": "unknown scheme at character 1 of the URL: did you mean http://h/x?",
-    "/srv/boot.ipxe": f"a path, not a URL at character 1 of the URL: {_PATH}",
-    "~/boot.ipxe": f"a path, not a URL at character 1 of the URL: {_PATH}",
-    "C:\\boot.ipxe": f"a path, not a URL at character 1 of the URL: {_PATH}",
-    "./x": f"a path, not a URL at character 1 of the URL: {_PATH}",
-    "../x": f"a path, not a URL at character 1 of the URL: {_PATH}",
-    "c:/x": f"a path, not a URL at character 1 of the URL: {_PATH}",
-    "Z:\\x": f"a path, not a URL at character 1 of the URL: {_PATH}",
-    "FILE:x": f"a path, not a URL at character 1 of the URL: {_PATH}",
-    ".x/y": _BEGIN,
+    "/srv/boot.ipxe": _LOCAL,
+    "~/boot.ipxe": _LOCAL,
+    "C:\\boot.ipxe": _LOCAL,
+    "./x": _LOCAL,
+    "../x": _LOCAL,
+    "c:/x": _LOCAL,
+    "Z:\\x": _LOCAL,
+    "FILE:x": _LOCAL,
+    ".x/y": _START,
     "a0+.-_://h/x": f'unknown scheme "a0+.-_" at character 1 of the URL: use one of {_NAMES}',
     "http/h/x": "no scheme at character 1 of the URL: did you mean http://http/h/x?",
-    "file:///srv/x": f"a path, not a URL at character 1 of the URL: {_PATH}",
+    "file:///srv/x": _LOCAL,
     "help": "no scheme at character 1 of the URL: did you mean http://help?",
-    "${next-server": "a setting is not closed at character 1 of the URL: write it as in ${net0/mac}",
+    "${next-server": "unclosed setting at character 1 of the URL: write it like ${net0/mac}",
     "\u201chttp://h/x\u201d": "quotes or brackets around the URL: remove them",
     "http://h/x\u201d": "quotes or brackets around the URL: remove them",
     "<http://h/x>": "quotes or brackets around the URL: remove them",
     "'http://h/x'": "quotes or brackets around the URL: remove them",
-    "ftp://h/x": 'can\'t boot from "ftp:" at character 1 of the URL, '
-    "for this iPXE has no FTP: serve the file over http, https, tftp or nfs",
-    "fcp:1:2": 'can\'t boot from "fcp:" at character 1 of the URL, '
-    "for this iPXE has no Fibre Channel: export the disk over iscsi or aoe",
+    "ftp://h/x": 'cannot boot from "ftp:" at character 1 of the URL '
+    "because this iPXE has no FTP: serve the file over http, https, tftp or nfs",
+    "fcp:1:2": 'cannot boot from "fcp:" at character 1 of the URL '
+    "because this iPXE has no Fibre Channel: export the disk over iscsi or aoe",
     # Slashes and hosts.
-    "http:/h/x": 'one slash after "http:" at character 6 of the URL: did you mean http://h/x?',
+    "http:/h/x": 'only one slash after "http:" at character 6 of the URL: did you mean http://h/x?',
     "HTTPS:h": 'no slashes after "https:" at character 7 of the URL: did you mean https://h?',
     "http:u:secret@h/x": 'no slashes after "http:" at character 6 of the URL: did you mean http://h/x?',
-    "http://": f"no HOST at character 8 of the URL: {_HTTP}",
-    "http:///x": f"no HOST at character 8 of the URL: {_HTTP}",
-    "http://u:secret@/x": f"no HOST at character 17 of the URL: {_HTTP}",
+    "http://": f"missing HOST at character 8 of the URL: {_HTTP}",
+    "http:///x": f"missing HOST at character 8 of the URL: {_HTTP}",
+    "http://u:secret@/x": f"missing HOST at character 17 of the URL: {_HTTP}",
     "http://h\\x/": f'bad host "h\\x" at character 9 of the URL: {_HOST}',
     "http://1.2.3.400/": f'bad IPv4 address "1.2.3.400" at character 8 of the URL: {_IPV4}',
     "http://192.168.1/": f'bad IPv4 address "192.168.1" at character 8 of the URL: {_IPV4}',
@@ -114,22 +121,22 @@ REFUSED = {
     "http://h%00x/": f'bad host "h%00x" at character 9 of the URL: {_HOST}',
     "http://h%20/": f'bad host "h%20" at character 9 of the URL: {_HOST}',
     "http://h%7f/": f'bad host "h%7f" at character 9 of the URL: {_HOST}',
-    "http://u%00:p@h/": f"%00 at character 9 of the URL, {_NUL}",
-    "tftp://h/a%00b": f"%00 at character 11 of the URL, {_NUL}",
-    "nfs://h/a%00b": f"%00 at character 10 of the URL, {_NUL}",
-    "http://a@b@h/": f'the "@" at character 11 of the URL {_NOT_USERINFO}',
-    "http://u:se@cret/x@h/": f'the "@" at character 19 of the URL {_NOT_USERINFO}',
-    "http://{next-server}/": 'bad host "{next-server}" at character 8 of the URL: write a setting as in ${net0/mac}',
-    "http://${next-server/": 'bad host "${next-server" at character 9 of the URL: write a setting as in ${net0/mac}',
+    "http://u%00:p@h/": f"%00 at character 9 of the URL {_NUL}",
+    "tftp://h/a%00b": f"%00 at character 11 of the URL {_NUL}",
+    "nfs://h/a%00b": f"%00 at character 10 of the URL {_NUL}",
+    "http://a@b@h/": f'unexpected "@" at character 11 of the URL: {_NOT_USERINFO}',
+    "http://u:se@cret/x@h/": f'unexpected "@" at character 19 of the URL: {_NOT_USERINFO}',
+    "http://{next-server}/": 'bad host "{next-server}" at character 8 of the URL: write a setting like ${net0/mac}',
+    "http://${next-server/": 'bad host "${next-server" at character 9 of the URL: write a setting like ${net0/mac}',
     # Ports and IPv6.
     "http://h:0/": f'bad PORT "0" at character 10 of the URL: {_PORT}',
     "http://h:65536/": f'bad PORT "65536" at character 10 of the URL: {_PORT}',
     "http://h:080/": f'bad PORT "080" at character 10 of the URL: {_PORT}',
     "http://h:8o/": f'bad PORT "8o" at character 10 of the URL: {_PORT}',
-    "http://h:/": f"no PORT at character 10 of the URL: {_HTTP}",
-    "http://u:secret#x@h/": f'the "@" at character 18 of the URL {_NOT_USERINFO}',
-    "http://u:se/cret@h/": f'the "@" at character 17 of the URL {_NOT_USERINFO}',
-    "http://fe80::1/x": f"two colons in the host at character 8 of the URL: {_BRACKETS}",
+    "http://h:/": f"missing PORT at character 10 of the URL: {_HTTP}",
+    "http://u:secret#x@h/": f'unexpected "@" at character 18 of the URL: {_NOT_USERINFO}',
+    "http://u:se/cret@h/": f'unexpected "@" at character 17 of the URL: {_NOT_USERINFO}',
+    "http://fe80::1/x": f"more than one colon in the host at character 8 of the URL: {_BRACKETS}",
     "http://[::1/x": f'bad IPv6 address "[::1" at character 8 of the URL: {_IPV6}',
     "http://[::g]/": f'bad IPv6 address "[::g]" at character 8 of the URL: {_IPV6}',
     "http://[]/": f'bad IPv6 address "[]" at character 8 of the URL: {_IPV6}',
@@ -147,9 +154,9 @@ REFUSED = {
     "http://[fe80::1%]/": f'bad IPv6 address "[fe80::1%]" at character 8 of the URL: {_IPV6}',
     "http://[fe80::1%a<b]/": f'bad IPv6 address "[fe80::1%a<b]" at character 8 of the URL: {_IPV6}',
     "http://[${ip6}%a<b]/": f'bad IPv6 address "[${{ip6}}%a<b]" at character 8 of the URL: {_IPV6}',
-    # What would add words or lines to the script, or reach the server corrupted.
+    # Characters that would add words or lines to the script, or reach the server corrupted.
     "http://h/a b": "space at character 11 of the URL: write it as %20",
-    "http://h/a ": "space around the URL: remove it",
+    "http://h/a ": "space before or after the URL: remove it",
     "http://h/a\nshell": "control character 0x0A at character 11 of the URL: remove it",
     "http://h/a\rshell": "control character 0x0D at character 11 of the URL: remove it",
     "http://h/\tx": "control character 0x09 at character 10 of the URL: remove it",
@@ -157,35 +164,34 @@ REFUSED = {
     "http://h/ü": "non-ASCII character at character 10 of the URL: write it as %C3%BC",
     "http://h/\udcff": "non-ASCII character at character 10 of the URL: write it as %FF",
     "http://bücher.example/x": "non-ASCII character at character 9 of the URL: "
-    "no host name can hold it; use the name's ASCII (xn--) form",
+    "use the ASCII (xn--) form of the host name",
     "http://u:\u0434\u0430@h/x": "non-ASCII character at character 10 of the URL: "
-    "write each of its bytes, in UTF-8, as % and two hexadecimal digits",
+    "write each of its UTF-8 bytes as % and two hexadecimal digits",
     # Paths.
-    "tftp://h": "no PATH at character 9 of the URL: "
+    "tftp://h": "missing PATH at character 9 of the URL: "
     "write tftp://HOST[:PORT]/PATH, such as tftp://bootserver/boot.ipxe",
-    "nfs://h/": "the path at character 8 of the URL names no file: "
+    "nfs://h/": "the path at character 8 of the URL does not name a file: "
     "write nfs://HOST/EXPORT/PATH, such as nfs://bootserver/srv/boot.ipxe",
-    "nfs://h/d/": "the path at character 8 of the URL names no file: "
+    "nfs://h/d/": "the path at character 8 of the URL does not name a file: "
     "write nfs://HOST/EXPORT/PATH, such as nfs://bootserver/srv/boot.ipxe",
     # Disks.
-    "iscsi:h": f"no PROTOCOL:PORT:LUN:TARGET at character 8 of the URL: {_ISCSI}",
-    "iscsi://h/x": f"slash at character 7 of the URL: an iscsi URL has none; {_ISCSI}",
-    "iscsi::::1:iqn.2004-01.x:y": f"no SERVER at character 7 of the URL: {_ISCSI}",
+    "iscsi:h": f"missing PROTOCOL:PORT:LUN:TARGET at character 8 of the URL: {_ISCSI}",
+    "iscsi://h/x": f'unexpected "/" at character 7 of the URL: {_ISCSI}',
+    "iscsi::::1:iqn.2004-01.x:y": f"missing SERVER at character 7 of the URL: {_ISCSI}",
     "iscsi:h::99999:1:iqn.2004-01.x:y": f'bad PORT "99999" at character 10 of the URL: {_PORT}',
     "iscsi:h:::xyz:iqn.2004-01.x:y": f'bad LUN "xyz" {_LUN}',
-    "iscsi:h::": f"no LUN:TARGET at character 10 of the URL: {_ISCSI}",
+    "iscsi:h::": f"missing LUN:TARGET at character 10 of the URL: {_ISCSI}",
     "iscsi:h:::1-0-0-0-0:iqn.2004-01.x:y": f'bad LUN "1-0-0-0-0" {_LUN}',
     "iscsi:h:::1-00000:iqn.2004-01.x:y": f'bad LUN "1-00000" {_LUN}',
     "iscsi:h:::10000:iqn.2004-01.x:y": f'bad LUN "10000" {_LUN}',
-    "iscsi:h:::1:": f"no TARGET at character 13 of the URL: {_ISCSI}",
+    "iscsi:h:::1:": f"missing TARGET at character 13 of the URL: {_ISCSI}",
     "iscsi:[::g]:::1:iqn.2004-01.x:y": f'bad IPv6 address "[::g]" at character 7 of the URL: {_IPV6}',
     "aoe:0.1": f'bad shelf and slot "0.1" {_AOE}',
     "aoe:e65535.1": f'bad shelf and slot "e65535.1" {_AOE}',
     "aoe:e0.255": f'bad shelf and slot "e0.255" {_AOE}',
-    "aoe:": "no eSHELF.SLOT at character 5 of the URL: write aoe:eSHELF.SLOT, such as aoe:e0.1",
-    "ib_srp:": "no IDEXT:HCA:DGID:PKEY:SERVICE:LUN:TARGETEXT:IOC at character 8 of the URL: "
-    f"write {SCHEMES[6].form}, such as {SCHEMES[6].example}",
-    "ib_srp:::::::::": f"no DGID at character 11 of the URL: write {SCHEMES[6].form}, such as {SCHEMES[6].example}",
+    "aoe:": "missing eSHELF.SLOT at character 5 of the URL: write aoe:eSHELF.SLOT, such as aoe:e0.1",
+    "ib_srp:": f"missing IDEXT:HCA:DGID:PKEY:SERVICE:LUN:TARGETEXT:IOC at character 8 of the URL: {_IB_SRP}",
+    "ib_srp:::::::::": f"missing DGID at character 11 of the URL: {_IB_SRP}",
     "ib_srp:xy::::::::": 'bad SGID "xy" at character 8 of the URL: write 32 hexadecimal digits',
 }  # fmt: skip
 
@@ -253,14 +259,14 @@ PASSED_THROUGH = [
 
 
 @pytest.mark.parametrize("url", REFUSED, ids=repr)
-def test_refused_with_what_where_and_the_remedy(url: str) -> None:
+def test_bad_url_gets_fact_place_and_remedy(url: str) -> None:
     with pytest.raises(UrlError) as refused:
         parse(url)
     assert str(refused.value) == REFUSED[url]
 
 
 @pytest.mark.parametrize("url", PASSED_THROUGH)
-def test_passes_through_unchanged(url: str) -> None:
+def test_good_url_stays_unchanged(url: str) -> None:
     parsed = parse(url)
     assert parsed.url == url
     assert parsed.warnings == ()
@@ -268,7 +274,7 @@ def test_passes_through_unchanged(url: str) -> None:
 
 
 def ib_srp(**fields: str) -> str:
-    names = SCHEMES[6].form.split(":")[1:]
+    names = BY_NAME["ib_srp"].form.split(":")[1:]
     values = dict.fromkeys(("SERVICE", "TARGETEXT", "IOC"), "0" * 16) | {"DGID": "0" * 32} | fields
     return ":".join(["ib_srp", *(values.get(name, "") for name in names)])
 
@@ -280,29 +286,29 @@ def ib_srp(**fields: str) -> str:
         ("SERVICE", 16), ("TARGETEXT", 16), ("IOC", 16),
     ],
 )  # fmt: skip
-def test_ib_srp_fields_have_their_digits(name: str, digits: int) -> None:
-    """Byte strings of one length each; PKEY is a number of 16 bits (iPXE's ib_srp_parse_root_path)."""
+def test_ib_srp_field_length(name: str, digits: int) -> None:
+    """Byte strings of a fixed length; PKEY is a number of 16 bits (ib_srp_parse_root_path in iPXE)."""
     good = ("0123456789abcdefABCDEF" * 2)[:digits]
     assert parse(ib_srp(**{name: good})).warnings == ()
     assert parse(ib_srp(**{name: "${it}"})).warnings == ()
     at = ib_srp(**{name: "?"}).index("?") + 1
-    said = "1 to 4" if name == "PKEY" else str(digits)
+    remedy = f"write {'1 to 4' if name == 'PKEY' else digits} hexadecimal digits"
     for bad in (good + "0", good[1:] + "g", *([] if name == "PKEY" else [good[1:]])):
         with pytest.raises(UrlError) as refused:
             parse(ib_srp(**{name: bad}))
-        assert str(refused.value) == f'bad {name} "{bad}" at character {at} of the URL: write {said} hexadecimal digits'
+        assert str(refused.value) == f'bad {name} "{bad}" at character {at} of the URL: {remedy}'
 
 
-@pytest.mark.parametrize("name", SCHEMES[6].form.split(":")[1:])
-def test_ib_srp_fields_that_may_be_empty(name: str) -> None:
+@pytest.mark.parametrize("name", BY_NAME["ib_srp"].form.split(":")[1:])
+def test_ib_srp_empty_fields(name: str) -> None:
     if name in ("DGID", "SERVICE", "TARGETEXT", "IOC"):
-        with pytest.raises(UrlError, match=rf"^no {name} at character "):
+        with pytest.raises(UrlError, match=rf"^missing {name} at character "):
             parse(ib_srp(**{name: ""}))
     else:
         assert parse(ib_srp(**{name: ""})).warnings == ()
 
 
-def test_ib_srp_has_the_lun_of_iscsi() -> None:
+def test_ib_srp_lun_is_that_of_iscsi() -> None:
     for lun in ("1", "0-1-0-0", "ffff"):
         assert parse(ib_srp(LUN=lun)).warnings == ()
     for lun in ("0001000000000000", "1-0-0-0-0"):
@@ -311,7 +317,7 @@ def test_ib_srp_has_the_lun_of_iscsi() -> None:
     assert parse(ib_srp(PKEY="f")).warnings == ()
 
 
-def taken(url: str) -> bool:
+def accepted(url: str) -> bool:
     try:
         parse(url)
     except UrlError:
@@ -330,14 +336,14 @@ def taken(url: str) -> bool:
         ("http://0.0.0.{}/", 0, 255),
     ],
 )
-def test_numbers_have_their_limits(form: str, least: int, most: int) -> None:
-    """Every number, and one of more digits than Python makes a number of."""
+def test_number_limits(form: str, least: int, most: int) -> None:
+    """With numbers around each limit, and one with more digits than Python converts."""
     numbers = {number for number in range(70_000) if number < 1100 or number % 9 == 0 or abs(number - most) < 12}
-    assert {number for number in numbers if taken(form.format(number))} == numbers & set(range(least, most + 1))
-    assert not taken(form.format("1" * 5000))
+    assert {number for number in numbers if accepted(form.format(number))} == numbers & set(range(least, most + 1))
+    assert not accepted(form.format("1" * 5000))
 
 
-# Letters that stand in no message, what means something in a URL, and what is no ASCII.
+# Letters that are in no message, characters with a meaning in URLs, and characters that are not ASCII.
 _SECRETS = st.text(st.sampled_from([*"QXZ0158", *"#?/@:%&=[]", "\u0436", "\u00e9", "\U0001f600"]), max_size=12)
 HOSTILE = st.builds(
     lambda head, user, password, rest: (f"{head}{user}:{password}@{rest}", f"{user}:{password}"),
@@ -349,19 +355,21 @@ HOSTILE = st.builds(
 )  # fmt: skip
 
 
-def test_characters_of_a_host() -> None:
-    """As they stand, and as %XX, which iPXE decodes: no control character and no space."""
+def test_host_characters() -> None:
+    """Plain, and as %XX, which iPXE decodes: no control character and no space."""
     plain = {
-        char for char in string.printable if taken(f"http://a{char}b/") and parse(f"http://a{char}b/").host[1:2] == char
+        char
+        for char in string.printable
+        if accepted(f"http://a{char}b/") and parse(f"http://a{char}b/").host[1:2] == char
     }
     assert plain == {*string.ascii_letters, *string.digits, *"._~!$&'()+,;=-"}
     for form in ("{:02x}", "{:02X}"):
-        escaped = {code for code in range(256) if taken(f"http://a%{form.format(code)}b/")}
+        escaped = {code for code in range(256) if accepted(f"http://a%{form.format(code)}b/")}
         assert escaped == set(range(0x21, 0x100)) - {0x7F}
 
 
 def read_by_ipxe(text: str) -> bool:
-    """Return whether iPXE's inet6_aton takes it: words up to 0xffff; "::", once, is a word of 0 where it is met."""
+    """Return whether inet6_aton of iPXE accepts it: words up to 0xffff; one "::", which counts as a word of 0."""
     words, padded, at = 0, False, 0
     while True:
         digits = re.match(r"[0-9A-Fa-f]*", text[at:])
@@ -398,12 +406,12 @@ def is_ipv6(text: str) -> bool:
 @example("0000:1111:2222:9999:aaaa:AAAA:ffff:FFFF")
 @example("::ffff:AAAA:0")
 @settings(max_examples=1000)
-def test_ipv6_addresses_are_those_that_ipxe_reads_too(text: str) -> None:
-    assert taken(f"http://[{text}]/") == (is_ipv6(text) and read_by_ipxe(text))
+def test_ipv6_address_accepted_if_python_and_ipxe_accept_it(text: str) -> None:
+    assert accepted(f"http://[{text}]/") == (is_ipv6(text) and read_by_ipxe(text))
 
 
 @given(ACCEPTED)
-def test_accepts_what_the_strategy_makes(url: str) -> None:
+def test_generated_good_urls_are_accepted(url: str) -> None:
     assert parse(url).url == url
 
 
@@ -417,7 +425,7 @@ def test_accepts_what_the_strategy_makes(url: str) -> None:
     )
 )
 @settings(max_examples=1000)
-def test_what_is_suggested_is_taken_without_a_warning(text: str) -> None:
+def test_suggested_url_is_accepted_without_warning(text: str) -> None:
     try:
         parse(text)
     except UrlError as error:
@@ -427,7 +435,7 @@ def test_what_is_suggested_is_taken_without_a_warning(text: str) -> None:
 
 
 @given(st.text())
-def test_any_text_is_taken_or_refused_in_one_ascii_line(text: str) -> None:
+def test_any_text_is_accepted_or_refused_in_one_ascii_line(text: str) -> None:
     try:
         parsed = parse(text)
     except UrlError as error:
@@ -441,7 +449,7 @@ def test_any_text_is_taken_or_refused_in_one_ascii_line(text: str) -> None:
 
 
 def pieces(secret: str) -> set[str]:
-    """Return what may be shown of no user information: three characters in a row, or one that was escaped."""
+    """Return the pieces of user information that nothing may show: three characters in a row, or an escaped one."""
     found = {secret[at : at + 3] for at in range(len(secret) - 2) if re.search("[QXZ]", secret[at : at + 3])}
     return found | {quote(character) for character in secret if not character.isascii()}
 
@@ -450,41 +458,38 @@ def pieces(secret: str) -> set[str]:
 @example(("tftp://0/00Q?:@h/x", "0/00Q?:"))
 @example(("tftp://h/XQZ:Q?Z@y", "XQZ:Q?Z"))
 @settings(max_examples=2000)
-def test_nothing_shows_user_information(case: tuple[str, str]) -> None:
-    """Neither a message nor the script as it may be printed."""
+def test_user_information_is_never_shown(case: tuple[str, str]) -> None:
+    """In no message, and not in the redacted script."""
     url, secret = case
     try:
         parsed = parse(url)
     except UrlError as error:
-        said = str(error)
+        shown = str(error)
     else:
         script = image.script_for(parsed)
-        said = "\n".join([redact(parsed).decode(), parsed.public, *parsed.warnings])
+        shown = "\n".join([redact(parsed).decode(), parsed.public, *parsed.warnings])
         assert url in script.decode()
-    assert [piece for piece in pieces(secret) if piece in said] == []
+    assert [piece for piece in pieces(secret) if piece in shown] == []
 
 
 WARNED = {
-    "iscsi:h:7::1:iqn.2004-01.x:y": f"iPXE ignores PROTOCOL {_AT} 9{_OF}, for iscsi is always over TCP",
+    "iscsi:h:7::1:iqn.2004-01.x:y": f"iPXE ignores PROTOCOL {_AT} 9{_OF}: iSCSI always uses TCP",
     "iscsi:host::::iqn.target": f"the target at character 15 of the URL {_TARGET}",
-    "tftp://h/d/": f"the path {_AT} 9{_OF} names no file: write tftp://HOST[:PORT]/PATH, such as tftp://bootserver/boot.ipxe",
-    "tftp://u:p@h/x": "iPXE's TFTP ignores the user name and password",
-    "tftp://h/x?y": "iPXE's TFTP ignores the query",
-    "${next-server}/boot": f"an address, not a URL {_AT} 1{_OF}: did you mean http://${{next-server}}/boot?",
-    "http://localhost:8000/x": f"the host {_AT} 8{_OF} {_ITSELF}",
-    "http://127.0.0.1/x": f"the host {_AT} 8{_OF} {_ITSELF}",
-    "http://0.0.0.0:8000/x": f"the host {_AT} 8{_OF} {_ITSELF}",
-    "http://[::1]/x": f"the host {_AT} 8{_OF} {_ITSELF}",
+    "tftp://h/d/": f"the path {_AT} 9{_OF} does not name a file: write tftp://HOST[:PORT]/PATH, such as tftp://bootserver/boot.ipxe",
+    "tftp://u:p@h/x": "iPXE ignores the user name and password in TFTP URLs",
+    "tftp://h/x?y": "iPXE ignores the query in TFTP URLs",
+    "${next-server}/boot": f"address instead of a URL {_AT} 1{_OF}: did you mean http://${{next-server}}/boot?",
+    "http://localhost:8000/x": f"with the host {_AT} 8{_OF} {_ITSELF}",
+    "http://127.0.0.1/x": f"with the host {_AT} 8{_OF} {_ITSELF}",
+    "http://0.0.0.0:8000/x": f"with the host {_AT} 8{_OF} {_ITSELF}",
+    "http://[::1]/x": f"with the host {_AT} 8{_OF} {_ITSELF}",
     **{
-        f"http://{host}/x": f"the host {_AT} 8{_OF} {_ITSELF}"
+        f"http://{host}/x": f"with the host {_AT} 8{_OF} {_ITSELF}"
         for host in ("LocalHost", "localhost.", "127.255.0.3", "[::]")
     },
+    **{f"http://{host}/": _OCTAL for host in ("010.0.0.1", "10.01.0.1", "10.0.00.1")},
     **{
-        f"http://{host}/": f"iPXE reads a number that begins with 0 as octal, {_AT} 8{_OF}: write it without the 0"
-        for host in ("010.0.0.1", "10.01.0.1", "10.0.00.1")
-    },
-    **{
-        f"${{{name}}}/x": f"an address, not a URL {_AT} 1{_OF}: did you mean http://${{{name}}}/x?"
+        f"${{{name}}}/x": f"address instead of a URL {_AT} 1{_OF}: did you mean http://${{{name}}}/x?"
         for name in (
             "dhcp-server",
             "gateway",
@@ -495,37 +500,37 @@ WARNED = {
             "a/b/gateway",
         )
     },
-    "http://h/${a#b}#c": "iPXE drops the fragment (from # at character 16 of the URL) and does not send it",
-    "http://h/x?a=1&mac=": f"nothing after = {_AT} 19{_OF}: {_SHELL}",
-    "http://h/$Mac": f"$ without braces {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not $mac",
-    "http://h/$_": f"$ without braces {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not $mac",
-    "http://h/{Net0/mac:HEX.a_b-c}": f"braces without $ {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not {{mac}}",
+    "http://h/${a#b}#c": f'iPXE does not send the part after "#" {_AT} 16{_OF}: {_PERCENT_23}',
+    "http://h/x?a=1&mac=": f'no value after "=" {_AT} 19{_OF}: {_SHELL}',
+    "http://h/$Mac": f"$ without braces {_AT} 10{_OF}: {_LIKE}, not $mac",
+    "http://h/$_": f"$ without braces {_AT} 10{_OF}: {_LIKE}, not $mac",
+    "http://h/{Net0/mac:HEX.a_b-c}": f"braces without $ {_AT} 10{_OF}: {_LIKE}, not {{mac}}",
     **{
         f"iscsi:h::::{target}": f"the target at character 12 of the URL {_TARGET}"
         for target in ("iqn.2004-01x", "eui.0123456789abcde", "naa.0123456789abcdef0", "naa0123456789abcdef")
     },
-    "aoe:e${a}@.1": f'what stands before "@" {_AT} 10{_OF} {_PASSWORD}',
-    "http://10.0.0.010/": f"iPXE reads a number that begins with 0 as octal, {_AT} 8{_OF}: write it without the 0",
-    "http://h/x@y": f'what stands before "@" {_AT} 11{_OF} {_PASSWORD}',
-    "http://user:80/hunter2@h/": f'what stands before "@" {_AT} 23{_OF} {_PASSWORD}',
-    "iscsi:h:::1:iqn.2004-01.x:a@b": f'what stands before "@" {_AT} 28{_OF} {_PASSWORD}',
-    "${next-server}/hunter2@h": f'what stands before "@" {_AT} 23{_OF} {_PASSWORD}',
-    "${next-server}x..y/": f"an address, not a URL {_AT} 1{_OF}: write http:// in front of it",
-    "http://h/x?mac=": f"nothing after = {_AT} 15{_OF}: {_SHELL}",
-    "http://h/x?mac=&y=1": f"nothing after = {_AT} 15{_OF}: {_SHELL}",
-    "http://h/${mac": f"a setting is not closed {_AT} 10{_OF}: write it as in ${{net0/mac}}",
-    "http://h/$mac": f"$ without braces {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not $mac",
-    "http://h/{mac}": f"braces without $ {_AT} 10{_OF}: iPXE fills in ${{net0/mac}}, not {{mac}}",
-    "http://h/$(uname)": f"iPXE runs no $(...) {_AT} 10{_OF}: only settings such as ${{net0/mac}} are filled in",
-    "http://h/a#b": "iPXE drops the fragment (from # at character 11 of the URL) and does not send it",
-    "iscsi:h:::1:iqn.2004-01.x:y#z": "iPXE drops the fragment (from # at character 28 of the URL) and does not send it",
-    "nfs://h:2049/e/f": "iPXE's NFS ignores the port",
-    "nfs://h/e/f?x=1": "iPXE's NFS ignores the query",
+    "aoe:e${a}@.1": f'the text before "@" {_AT} 10{_OF} {_PASSWORD}',
+    "http://10.0.0.010/": _OCTAL,
+    "http://h/x@y": f'the text before "@" {_AT} 11{_OF} {_PASSWORD}',
+    "http://user:80/hunter2@h/": f'the text before "@" {_AT} 23{_OF} {_PASSWORD}',
+    "iscsi:h:::1:iqn.2004-01.x:a@b": f'the text before "@" {_AT} 28{_OF} {_PASSWORD}',
+    "${next-server}/hunter2@h": f'the text before "@" {_AT} 23{_OF} {_PASSWORD}',
+    "${next-server}x..y/": f"address instead of a URL {_AT} 1{_OF}: write http:// before it",
+    "http://h/x?mac=": f'no value after "=" {_AT} 15{_OF}: {_SHELL}',
+    "http://h/x?mac=&y=1": f'no value after "=" {_AT} 15{_OF}: {_SHELL}',
+    "http://h/${mac": f"unclosed setting {_AT} 10{_OF}: write it like ${{net0/mac}}",
+    "http://h/$mac": f"$ without braces {_AT} 10{_OF}: {_LIKE}, not $mac",
+    "http://h/{mac}": f"braces without $ {_AT} 10{_OF}: {_LIKE}, not {{mac}}",
+    "http://h/$(uname)": f"iPXE does not run $(...) {_AT} 10{_OF}: use a setting such as ${{net0/mac}}",
+    "http://h/a#b": f'iPXE does not send the part after "#" {_AT} 11{_OF}: {_PERCENT_23}',
+    "iscsi:h:::1:iqn.2004-01.x:y#z": f'iPXE does not send the part after "#" {_AT} 28{_OF}: {_PERCENT_23}',
+    "nfs://h:2049/e/f": "iPXE ignores the port in NFS URLs",
+    "nfs://h/e/f?x=1": "iPXE ignores the query in NFS URLs",
 }
 
 
 @pytest.mark.parametrize("url", WARNED)
-def test_warns_of_what_was_surely_meant_otherwise(url: str) -> None:
+def test_suspicious_url_gets_a_warning(url: str) -> None:
     assert parse(url).warnings == (WARNED[url],)
 
 
@@ -552,7 +557,7 @@ def test_warns_of_what_was_surely_meant_otherwise(url: str) -> None:
         ("ISCSI:x@y", "ISCSI:...@y"),
     ],
 )
-def test_user_information_is_left_out(url: str, public: str) -> None:
+def test_without_userinfo(url: str, public: str) -> None:
     assert without_userinfo(url) == public
 
 
@@ -570,7 +575,7 @@ def test_user_information_is_left_out(url: str, public: str) -> None:
         ("${filename}/root-path}", "chain"),
     ],
 )
-def test_root_path_names_a_disk(url: str, boot: str) -> None:
+def test_root_path_setting_is_a_disk(url: str, boot: str) -> None:
     assert parse(url).scheme.boot == boot
 
 
@@ -585,7 +590,7 @@ def test_root_path_names_a_disk(url: str, boot: str) -> None:
         ("${filename}", ""),
     ],
 )
-def test_host_is_as_it_was_written(url: str, host: str) -> None:
+def test_host_is_kept_as_written(url: str, host: str) -> None:
     assert parse(url).host == host
 
 
@@ -629,25 +634,25 @@ def test_host_is_as_it_was_written(url: str, host: str) -> None:
         ("http:///h/x", ""),
         ("\ud800\udc41http://h/", ""),
         ("http://h/\ud800\udc80\udfff", "http://h/%ED%A0%80%80%ED%BF%BF"),
-        # Corrected they would still be refused, or warned of.
+        # No suggestion: corrected, these would still be refused, or get a warning.
         ("h/x#y", ""),
         ("http:h:0/", ""),
         ("htpp://localhost/", ""),
         ("'", ""),
         ("URL=", ""),
         ("(URL=" * 2000 + "http://h/", ""),
-        ("http://b\u00fccher/x", ""),  # names may mean another host in ASCII, by the rules of 2003 and of 2008
+        ("http://b\u00fccher/x", ""),  # IDNA 2003 and 2008 may give different ASCII names
         ("http://h:0/", ""),
     ],
 )
-def test_suggests_what_was_meant(url: str, suggestion: str) -> None:
+def test_suggestion(url: str, suggestion: str) -> None:
     with pytest.raises(UrlError) as refused:
         parse(url)
     assert refused.value.suggestion == suggestion
 
 
 @pytest.mark.parametrize("scheme", BOOTABLE)
-def test_knows_a_scheme_with_a_slip(scheme: str) -> None:
+def test_misspelled_scheme_is_recognised(scheme: str) -> None:
     rest = BY_NAME[scheme].example.removeprefix(scheme)
     slips = {scheme[:at] + scheme[at + 1 :] for at in range(len(scheme))}
     slips |= {scheme[:at] + scheme[at] + scheme[at:] for at in range(len(scheme))}
@@ -659,13 +664,13 @@ def test_knows_a_scheme_with_a_slip(scheme: str) -> None:
         assert refused.value.suggestion.endswith(rest)
 
 
-def test_every_message_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those above hold each message's text."""
-    said = set()
+def test_every_message_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """REFUSED and WARNED hold the text of each message."""
+    used = set()
     text = Message.text
 
     def noted(message: Message, offset: int = 0, /, **parts: object) -> str:
-        said.add(message)
+        used.add(message)
         return text(message, offset, **parts)
 
     monkeypatch.setattr(Message, "text", noted)
@@ -673,11 +678,11 @@ def test_every_message_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         with contextlib.suppress(UrlError):
             image.script_for(parse(url))
     known = {name: value for name, value in vars(messages).items() if isinstance(value, Message)}
-    # ib_srp's fields have remedies of their own.
-    assert [name for name, message in known.items() if message not in said] == ["BAD_FIELD"]
+    # Every user of BAD_FIELD has its own remedy.
+    assert [name for name, message in known.items() if message not in used] == ["BAD_FIELD"]
 
 
-def test_readme_has_the_same_table() -> None:
+def test_readme_has_the_table_of_schemes() -> None:
     rows = []
     for scheme in SCHEMES:
         how = f"`{scheme.boot}`" if scheme.boot else f"refused: {scheme.lacks}; {scheme.instead}"
@@ -686,7 +691,7 @@ def test_readme_has_the_same_table() -> None:
     assert "\n".join(["| --- | --- | --- | --- |", *rows, ""]) in readme
 
 
-def test_the_table_is_whole() -> None:
+def test_table_of_schemes_is_complete() -> None:
     assert BOOTABLE == ("http", "https", "tftp", "nfs", "iscsi", "aoe", "ib_srp")
     for scheme in SCHEMES:
         assert scheme.boot in ("chain", "sanboot", "")

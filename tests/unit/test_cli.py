@@ -1,4 +1,4 @@
-"""The command as its user runs it: what it prints, writes, and leaves alone."""
+"""The command as users run it: its output, and the files that it writes and leaves alone."""
 
 import errno
 import os
@@ -20,6 +20,7 @@ import pytest
 import boots_from
 from boots_from import boot_url, cli, image
 from boots_from.boot_url import SCHEMES
+from boots_from.errors import REINSTALL
 from lab.namespaces import unshare
 
 URL = "http://bootserver/boot?mac=${net0/mac}&again=1"
@@ -40,10 +41,10 @@ def assert_refused(result: subprocess.CompletedProcess[str], message: str) -> No
     assert result.returncode == 2
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1, result.stderr
-    assert re.fullmatch(message, result.stderr.rstrip("\n")), result.stderr
+    assert re.fullmatch(f"boots-from: error: {message}", result.stderr.rstrip("\n")), result.stderr
 
 
-def test_writes_the_image_and_says_what_it_is(tmp_path: Path) -> None:
+def test_image_is_written_and_described(tmp_path: Path) -> None:
     result = command(URL, cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     written = (tmp_path / "boots-from.iso").read_bytes()
@@ -51,14 +52,14 @@ def test_writes_the_image_and_says_what_it_is(tmp_path: Path) -> None:
     assert names(tmp_path) == ["boots-from.iso"]
     assert f"{len(written) / 1e6:.1f} MB ({len(written):,} bytes)" in result.stdout
     assert sha256(written).hexdigest() in result.stdout
-    for words in ("x86 BIOS", "ARM64", "sudo dd if=boots-from.iso", "virtual CD-ROM", "/EFI/BOOT/autoexec.ipxe"):
-        assert words in result.stdout
+    for text in ("x86 BIOS", "ARM64", "sudo dd if=boots-from.iso", "virtual CD-ROM", "/EFI/BOOT/autoexec.ipxe"):
+        assert text in result.stdout
     assert f"URL        {URL}\n" in result.stdout
     assert len(result.stdout.splitlines()) == 9
 
 
-def test_summary_has_the_url_as_it_is_baked(tmp_path: Path) -> None:
-    """Whole, without what may be a password; the shell may have taken a part."""
+def test_summary_shows_the_whole_url(tmp_path: Path) -> None:
+    """But no text that may be a password."""
     for url, public in {
         "http://h/": "http://h/",
         "http://user:hunter2@h/" + "x" * 200: "http://h/" + "x" * 200,
@@ -80,18 +81,18 @@ def test_output_redirected_to_a_file(tmp_path: Path) -> None:
             [sys.executable, "-m", "boots_from", URL], cwd=tmp_path, stdout=output, stderr=subprocess.PIPE, check=True
         )
     assert result.stderr == (
-        b"boots-from: the image is in ./boots-from.iso: the file that you redirected to has only this text\n"
+        b"boots-from: warning: the file you redirected to has only this text: the image is ./boots-from.iso\n"
     )
     assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
-def test_every_text_names_the_output_of_a_fork(tmp_path: Path) -> None:
+def test_custom_output_name_is_in_every_text(tmp_path: Path) -> None:
     package = tmp_path / "package" / "boots_from"
     shutil.copytree(Path(image.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     command_line = package / "cli.py"
     command_line.write_text(command_line.read_text().replace('OUTPUT = "boots-from.iso"', 'OUTPUT = "fork.img"'))
     env = {**os.environ, "PYTHONPATH": str(package.parent)}
-    results = [command(*words, cwd=tmp_path, env=env) for words in ((URL,), ("--help",), ("--version",))]
+    results = [command(*arguments, cwd=tmp_path, env=env) for arguments in ((URL,), ("--help",), ("--version",))]
     assert sorted(names(tmp_path)) == ["fork.img", "package"]
     for result in results:
         assert result.returncode == 0
@@ -100,7 +101,7 @@ def test_every_text_names_the_output_of_a_fork(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", [URL, "http://h/" + "x" * 1500, "http://" + "u" * 200 + "@h/"])
-def test_output_is_plain_text_of_80_columns(tmp_path: Path, url: str) -> None:
+def test_output_is_plain_text_in_80_columns(tmp_path: Path, url: str) -> None:
     result = command(url, cwd=tmp_path)
     assert result.returncode == 0
     assert result.stdout.isascii()
@@ -125,7 +126,7 @@ def test_output_is_plain_text_of_80_columns(tmp_path: Path, url: str) -> None:
         ("--version=hunter2",),
     ],
 )
-def test_says_nothing_of_the_password(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_password_is_never_printed(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     result = command(*arguments, cwd=tmp_path)
     written = (tmp_path / "boots-from.iso").exists()
     assert result.returncode == (0 if written else 2)
@@ -135,62 +136,61 @@ def test_says_nothing_of_the_password(tmp_path: Path, arguments: tuple[str, ...]
         assert arguments[0].encode() in (tmp_path / "boots-from.iso").read_bytes()
 
 
-def test_internal_fault_says_nothing_of_the_password(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bug_report_shows_no_password(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(boot_url, "_mask", lambda url: [].index(url))
     assert cli.main(["http://user:hunter2@h/x"]) == 1
     assert "hunter2" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077, 0o000])
-def test_image_with_a_password_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
+def test_image_with_password_is_readable_only_by_owner(tmp_path: Path, umask: int) -> None:
     (tmp_path / "boots-from.iso").write_bytes(OLD)
     result = command("http://user:hunter2@h/x", cwd=tmp_path, umask=umask)
     assert result.returncode == 0
     assert stat.S_IMODE((tmp_path / "boots-from.iso").stat().st_mode) == 0o600
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("Secret ")]
-    assert line.endswith("it holds the URL's user name and password: only you may read it")
+    assert line.endswith("it holds the user name and password of the URL; only you may read it")
     assert "Secret " not in command(URL, cwd=tmp_path).stdout
 
 
-def test_password_where_files_have_no_permissions(
+def test_password_on_file_system_without_permissions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As on exFAT: what was asked for is not what the file has."""
+    """As on exFAT: the file gets other permissions than the command asks for."""
     monkeypatch.chdir(tmp_path)
     opened = os.open
     monkeypatch.setattr(os, "open", lambda path, flags, mode=0o755: opened(path, flags, 0o755))
     old = os.umask(0o022)
     assert cli.main(["http://user:hunter2@h/x"]) == 0
     os.umask(old)
-    said = capsys.readouterr().out
-    assert "only you" not in said
+    printed = capsys.readouterr().out
+    assert "only you" not in printed
     assert (
-        "Secret     it holds the URL's user name and password, and others may read\n"
-        "           it: this file system does not keep permissions\n"
-    ) in said
+        "Secret     it holds the user name and password of the URL;\n"
+        "           others may read it, because this file system keeps no permissions\n"
+    ) in printed
 
 
-def test_warns_and_writes(tmp_path: Path) -> None:
+def test_url_with_warning_is_written(tmp_path: Path) -> None:
     result = command("http://h/x#top", cwd=tmp_path)
     assert result.returncode == 0
     assert result.stderr == (
-        "boots-from: warning: iPXE drops the fragment (from # at character 11 of the URL) and does not send it\n"
+        'boots-from: warning: iPXE does not send the part after "#" at character 11 of the URL: '
+        'write "#" as %23 if the server needs it\n'
     )
     assert (tmp_path / "boots-from.iso").exists()
 
 
-def test_a_refused_url_touches_no_file(tmp_path: Path) -> None:
+def test_refused_url_touches_no_file(tmp_path: Path) -> None:
     (tmp_path / "boots-from.iso").write_bytes(OLD)
     result = command("ftp://h/x", cwd=tmp_path)
-    assert_refused(result, r"boots-from: can't boot from \"ftp:\" .* this iPXE has no FTP: .*")
+    assert_refused(result, r'cannot boot from "ftp:" .* because this iPXE has no FTP: .*')
     assert (tmp_path / "boots-from.iso").read_bytes() == OLD
     assert names(tmp_path) == ["boots-from.iso"]
 
 
-def test_image_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A power cut leaves the old image or the whole new one: file, then name, then directory are written out."""
+def test_image_is_synced_before_and_after_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut leaves the old image or the whole new one: file, name and directory reach the disk in this order."""
     monkeypatch.chdir(tmp_path)
     done: list[tuple[str, int, int]] = []
     fsync, replace = os.fsync, os.replace
@@ -212,55 +212,56 @@ def test_image_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch
     assert done == [("fsync", *file), ("replace", *file), ("fsync", directory.st_ino, directory.st_size)]
 
 
-@pytest.mark.parametrize("what", ["file", "link", "dangling link"])
-def test_writes_into_no_file_that_is_already_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str
+@pytest.mark.parametrize("kind", ["file", "link", "dangling link"])
+def test_existing_temporary_file_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    """Somebody else's, in a directory that all may write to: a link there would lead elsewhere."""
+    """In a directory that everyone can write to, another user may have put a file or a link there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "urandom", bytes)
     elsewhere = tmp_path / "elsewhere"
     part = tmp_path / ".boots-from.iso.00000000.part"
-    if what == "file":
+    if kind == "file":
         part.write_bytes(OLD)
     else:
         part.symlink_to(elsewhere)
-    if what == "link":
+    if kind == "link":
         elsewhere.write_bytes(OLD)
     assert cli.main(["http://user:hunter2@h/x"]) == 2
     assert capsys.readouterr().err == (
-        "boots-from: can't write boots-from.iso in this directory: file exists; run this in another directory\n"
+        "boots-from: error: cannot write boots-from.iso in this directory: file exists; "
+        "run boots-from in another directory\n"
     )
     assert not (tmp_path / "boots-from.iso").exists()
-    assert elsewhere.exists() == (what == "link")
-    if what != "dangling link":
-        assert (part if what == "file" else elsewhere).read_bytes() == OLD
+    assert elsewhere.exists() == (kind == "link")
+    if kind != "dangling link":
+        assert (part if kind == "file" else elsewhere).read_bytes() == OLD
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077, 0o000])
-def test_mode_is_0644_under_the_umask(tmp_path: Path, umask: int) -> None:
+def test_mode_is_0644_less_umask(tmp_path: Path, umask: int) -> None:
     assert command(URL, cwd=tmp_path, umask=umask).returncode == 0
     assert stat.S_IMODE((tmp_path / "boots-from.iso").stat().st_mode) == 0o644 & ~umask
 
 
-def test_replaces_the_old_image(tmp_path: Path) -> None:
+def test_old_image_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "boots-from.iso").write_bytes(OLD)
     assert command(URL, cwd=tmp_path).returncode == 0
     assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
-def test_output_name_is_a_directory(tmp_path: Path) -> None:
+def test_output_is_a_directory(tmp_path: Path) -> None:
     (tmp_path / "boots-from.iso").mkdir()
-    assert_refused(command(URL, cwd=tmp_path), r"boots-from: can't write boots-from\.iso: it is a directory; .*")
+    assert_refused(command(URL, cwd=tmp_path), r"cannot write boots-from\.iso: it is a directory; .*")
     assert names(tmp_path) == ["boots-from.iso"]
 
 
 def on_tmpfs(directory: Path, options: str, script: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell script in `directory`, which is a tmpfs of its own; $1... is the command to try."""
+    """Run a shell script in `directory`, on which a tmpfs is mounted; the script gets the command to try as $@."""
     mount = f'mount -t tmpfs -o {options} none "$PWD"; cd "$PWD"; {script}'
-    words = [*unshare("mount"), "sh", "-ec", mount, "sh"]
+    shell = [*unshare("mount"), "sh", "-ec", mount, "sh"]
     return subprocess.run(
-        [*words, sys.executable, "-m", "boots_from", URL], cwd=directory, capture_output=True, text=True, check=False
+        [*shell, sys.executable, "-m", "boots_from", URL], cwd=directory, capture_output=True, text=True, check=False
     )
 
 
@@ -268,8 +269,8 @@ def test_full_disk(tmp_path: Path) -> None:
     script = 'echo old > boots-from.iso; "$@" && exit 9; status=$?; cat boots-from.iso; ls -A; exit $status'
     result = on_tmpfs(tmp_path, "size=3m", script)
     assert result.stderr == (
-        "boots-from: can't write boots-from.iso in this directory: no space left on device; "
-        "free some space (the image needs about 11 MB), or run this elsewhere\n"
+        "boots-from: error: cannot write boots-from.iso in this directory: no space left on device; "
+        "free 11 MB, or run boots-from in another directory\n"
     )
     assert (result.returncode, result.stdout) == (2, "old\nboots-from.iso\n")
 
@@ -280,24 +281,24 @@ def test_read_only_directory(tmp_path: Path) -> None:
     )
     result = on_tmpfs(tmp_path, "size=20m", script)
     assert result.stderr == (
-        "boots-from: can't write boots-from.iso in this directory: read-only file system; "
-        "run this in a directory where you may write\n"
+        "boots-from: error: cannot write boots-from.iso in this directory: read-only file system; "
+        "run boots-from in a directory that you can write to\n"
     )
     assert (result.returncode, result.stdout) == (2, "boots-from.iso\n")
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "reason"),
     [
-        (OSError(errno.EDQUOT, "Quota"), "quota; your quota is used up; free some space, or run this elsewhere"),
-        (OSError(errno.EACCES, "Denied"), "denied; run this in a directory where you may write"),
-        (OSError(errno.EPERM, "Denied"), "denied; run this in a directory where you may write"),
-        (OSError(errno.EIO, "Broken"), "broken; run this in another directory"),
-        (TimeoutError(), "timeouterror; run this in another directory"),
+        (OSError(errno.EDQUOT, "Quota"), f"quota; free 11 MB, or {cli.ELSEWHERE}"),
+        (OSError(errno.EACCES, "Denied"), "denied; run boots-from in a directory that you can write to"),
+        (OSError(errno.EPERM, "Denied"), "denied; run boots-from in a directory that you can write to"),
+        (OSError(errno.EIO, "Broken"), f"broken; {cli.ELSEWHERE}"),
+        (TimeoutError(), f"timeouterror; {cli.ELSEWHERE}"),
     ],
 )
-def test_file_that_cant_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError, said: str
+def test_unwritable_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError, reason: str
 ) -> None:
     def failing(*_: object) -> int:
         raise error
@@ -305,13 +306,16 @@ def test_file_that_cant_be_written(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "open", failing)
     assert cli.main([URL]) == 2
-    assert capsys.readouterr().err == f"boots-from: can't write boots-from.iso in this directory: {said}\n"
+    assert capsys.readouterr().err == f"boots-from: error: cannot write boots-from.iso in this directory: {reason}\n"
     assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(
-    ("where", "status", "said"),
-    [("_write", 2, "interrupted"), ("_summary", 0, "interrupted: boots-from.iso is written")],
+    ("where", "status", "message"),
+    [
+        ("_write", 2, "error: interrupted"),
+        ("_summary", 0, "warning: interrupted, but boots-from.iso is written"),
+    ],
 )
 def test_interrupted_before_and_after_writing(
     tmp_path: Path,
@@ -319,7 +323,7 @@ def test_interrupted_before_and_after_writing(
     capsys: pytest.CaptureFixture[str],
     where: str,
     status: int,
-    said: str,
+    message: str,
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -327,18 +331,18 @@ def test_interrupted_before_and_after_writing(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli, where, interrupted)
     assert cli.main([URL]) == status
-    assert capsys.readouterr().err == f"boots-from: {said}\n"
+    assert capsys.readouterr().err == f"boots-from: {message}\n"
     assert names(tmp_path) == ([] if status else ["boots-from.iso"])
 
 
-def test_terminated_while_the_disk_is_at_work(
+def test_terminated_during_fsync(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "boots-from.iso").write_bytes(OLD)
     monkeypatch.setattr(os, "fsync", lambda _: signal.raise_signal(signal.SIGTERM))
     assert cli.main([URL]) == 2
-    assert capsys.readouterr().err == "boots-from: ended by SIGTERM: boots-from.iso is as it was before\n"
+    assert capsys.readouterr().err == "boots-from: error: stopped by SIGTERM: boots-from.iso is unchanged\n"
     assert (tmp_path / "boots-from.iso").read_bytes() == OLD
     assert names(tmp_path) == ["boots-from.iso"]
 
@@ -355,7 +359,7 @@ def no_memory(_: object) -> str:
 def test_no_thread_or_no_hash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fails: str
 ) -> None:
-    """The image is written all the same, what is said is true, and signals do what they did before."""
+    """The image is written, the message is true, and the signal handlers are restored."""
     monkeypatch.chdir(tmp_path)
     if fails != "no hash":
         monkeypatch.setattr(threading.Thread, "start", no_threads)
@@ -371,15 +375,14 @@ def test_no_thread_or_no_hash(
         assert output.err == ""
     else:
         assert re.fullmatch(
-            r"boots-from: boots-from\.iso is written, but can't print what it is: internal fault: "
-            rf"MemoryError in test_cli\.py, line \d+: please report it at {boots_from.HOME}/issues\n",
+            r"boots-from: warning: boots-from\.iso is written, but its description cannot be printed: "
+            r"bug in boots-from: MemoryError in test_cli\.py, line \d+: "
+            rf"please report it at {boots_from.HOME}/issues\n",
             output.err,
         )
 
 
-def test_signals_do_what_they_did_before_when_nothing_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_signal_handlers_are_restored_after_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "boots-from.iso").mkdir()
     before = {number: signal.getsignal(number) for number in (_INT, _TERM, _HUP)}
@@ -388,7 +391,7 @@ def test_signals_do_what_they_did_before_when_nothing_is_written(
 
 
 def test_outside_the_main_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where Python lets nobody handle signals."""
+    """Where Python does not allow signal handlers."""
     monkeypatch.chdir(tmp_path)
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(cli.main, [URL]).result() == 0
@@ -403,13 +406,13 @@ _INT, _TERM, _HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
     [(_INT,), (_TERM,), (_HUP,), (_TERM, _HUP), (_INT, _INT), (_HUP, _TERM, _INT, _TERM)],
     ids=lambda numbers: "+".join(number.name for number in numbers),
 )
-def test_interrupted_at_each_look_at_the_signals(
+def test_interrupted_at_each_check_for_signals(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     numbers: tuple[signal.Signals, ...],
 ) -> None:
-    """Before each chunk, and before the rename: the image is the old one, and no litter is left."""
+    """Before each chunk, and before the rename: the old image stays, and no other file is left."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "boots-from.iso").write_bytes(OLD)
     real = cli._stop_if
@@ -418,24 +421,24 @@ def test_interrupted_at_each_look_at_the_signals(
     for at in range(chunks + 1):
         left = iter([*[False] * at, True])
 
-        def look(caught: list[int], left: Iterator[bool] = left) -> None:
+        def check(caught: list[int], left: Iterator[bool] = left) -> None:
             if next(left):
                 for number in numbers:
                     signal.raise_signal(number)
             real(caught)
 
-        monkeypatch.setattr(cli, "_stop_if", look)
+        monkeypatch.setattr(cli, "_stop_if", check)
         assert cli.main([URL]) == 2
-        said = capsys.readouterr()
-        assert said.out == ""
-        assert said.err == f"boots-from: ended by {numbers[0].name}: boots-from.iso is as it was before\n"
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err == f"boots-from: error: stopped by {numbers[0].name}: boots-from.iso is unchanged\n"
         assert (tmp_path / "boots-from.iso").read_bytes() == OLD
         assert names(tmp_path) == ["boots-from.iso"]
         assert {number: signal.getsignal(number) for number in numbers} == before
 
 
-def test_file_is_opened_as_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which Windows asks for: it would turn each line feed into two characters."""
+def test_file_is_opened_in_binary_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise Windows would change each line feed to two characters."""
     monkeypatch.chdir(tmp_path)
     opened, seen, binary = os.open, [], 1 << 30
     monkeypatch.setattr(os, "O_BINARY", binary, raising=False)
@@ -449,10 +452,10 @@ def test_file_is_opened_as_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [found[1:] for found in seen if found[0].endswith(".part")] == [(binary, os.O_EXCL)]
 
 
-def test_interrupted_in_the_rename(
+def test_interrupted_during_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The new image is whole, and that is said."""
+    """The new image is complete, and the command succeeds."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "boots-from.iso").write_bytes(OLD)
     replace = os.replace
@@ -469,37 +472,37 @@ def test_interrupted_in_the_rename(
 
 
 @pytest.mark.parametrize("number", [_INT, _TERM, _HUP])
-def test_interrupted_from_outside(tmp_path: Path, number: signal.Signals) -> None:
-    """A process, at moments that the host's speed decides: what it says of the image is true."""
+def test_interrupted_process(tmp_path: Path, number: signal.Signals) -> None:
+    """At moments that depend on the speed of the host: the message about the image is always true."""
     new = boots_from.bake(URL)
     for delay in range(4):
         (tmp_path / "boots-from.iso").write_bytes(OLD)
         running = subprocess.Popen(
             [sys.executable, "-m", "boots_from", URL],
             cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            # Coverage writes its data at the end of the process, and complains of a signal that comes then.
+            # Coverage writes its data at the end of the process, and prints an error if a signal comes then.
             env={name: value for name, value in os.environ.items() if not name.startswith("COV")},
-            # Whoever runs these tests by nohup, or in the background, has it ignored from the start.
+            # The signal is ignored if the tests run under nohup or in the background.
             preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
         )  # fmt: skip
-        # From when it starts to write; before that Python itself is starting.
+        # Wait until it starts to write; before that Python is still starting.
         while running.poll() is None and len(names(tmp_path)) == 1:
             time.sleep(0.0005)
         time.sleep(delay * 0.002)
         running.send_signal(number)
         _, errors = running.communicate()
         assert names(tmp_path) == ["boots-from.iso"]
-        as_before = f"boots-from: ended by {number.name}: boots-from.iso is as it was before\n"
-        if errors == as_before:
+        unchanged = f"boots-from: error: stopped by {number.name}: boots-from.iso is unchanged\n"
+        if errors == unchanged:
             assert running.returncode == 2
-        else:  # it came too late for that, and perhaps when Python's own handler was there again
-            assert errors in ("", "boots-from: interrupted: boots-from.iso is written\n")
-        assert (tmp_path / "boots-from.iso").read_bytes() == (OLD if errors == as_before else new)
+        else:  # the signal came too late, perhaps after the handler of Python was restored
+            assert errors in ("", "boots-from: warning: interrupted, but boots-from.iso is written\n")
+        assert (tmp_path / "boots-from.iso").read_bytes() == (OLD if errors == unchanged else new)
 
 
 @pytest.mark.parametrize("number", [_INT, _TERM, _HUP])
-def test_what_was_ignored_at_the_start_stays_ignored(tmp_path: Path, number: signal.Signals) -> None:
-    """As nohup does with SIGHUP, and a shell with SIGINT for what runs in the background."""
+def test_ignored_signal_stays_ignored(tmp_path: Path, number: signal.Signals) -> None:
+    """nohup ignores SIGHUP, and a shell ignores SIGINT for background jobs."""
     for delay in range(3):
         (tmp_path / "boots-from.iso").write_bytes(OLD)
         ignoring = f'trap "" {number.name.removeprefix("SIG")}; exec "$@"'
@@ -517,8 +520,8 @@ def test_what_was_ignored_at_the_start_stays_ignored(tmp_path: Path, number: sig
 
 
 @pytest.mark.parametrize("refused", ["open", "fsync"])
-def test_directory_that_cant_be_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
-    """As on Windows, which opens no directories, has no SIGHUP, and lacks other things of POSIX."""
+def test_directory_that_cannot_be_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    """As on Windows, which cannot open directories and has no SIGHUP."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delattr(signal, "SIGHUP")
     real = getattr(os, refused)
@@ -536,17 +539,17 @@ def test_directory_that_cant_be_synced(tmp_path: Path, monkeypatch: pytest.Monke
     assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
-def test_nothing_of_posix_alone_is_imported() -> None:
-    """What the user installs runs on Windows too; it was not run there."""
-    words = set()
+def test_no_posix_only_module_is_imported() -> None:
+    """The package should run on Windows; it was not tested there."""
+    modules = set()
     for source in Path(cli.__file__).parent.glob("*.py"):
-        words |= set(re.findall(r"^\s*(?:from|import) ([\w.]+)", source.read_text(), re.MULTILINE))
+        modules |= set(re.findall(r"^\s*(?:from|import) ([\w.]+)", source.read_text(), re.MULTILINE))
     allowed = "_thread collections collections.abc errno hashlib mmap os re signal stat sys threading types typing"
-    assert {word for word in words if not word.startswith("boots_from")} <= set(allowed.split())
+    assert {module for module in modules if not module.startswith("boots_from")} <= set(allowed.split())
 
 
-def test_slow_modules_are_left_out() -> None:
-    """Of the standard library; they would take longer than all that the command itself does before it writes."""
+def test_slow_modules_are_not_imported() -> None:
+    """They would take longer than everything that the command does before it writes."""
     code = f"import sys; sys.path.insert(0, {str(Path(cli.__file__).parent.parent)!r}); import boots_from.cli"
     slow = ("typing", "threading", "dataclasses", "pathlib", "hashlib", "tempfile", "subprocess", "argparse")
     command = [sys.executable, "-I", "-S", "-c", f"{code}; print(sorted(set({slow}) & set(sys.modules)))"]
@@ -554,52 +557,50 @@ def test_slow_modules_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no image"])
-def test_damaged_template_says_what_to_do(tmp_path: Path, content: bytes) -> None:
+def test_damaged_template_gets_a_remedy(tmp_path: Path, content: bytes) -> None:
     package = tmp_path / "package" / "boots_from"
     shutil.copytree(Path(image.__file__).parent, package, ignore=shutil.ignore_patterns("template.iso", "__pycache__"))
     (package / "template.iso").write_bytes(content)
     result = command(URL, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(package.parent)})
-    assert_refused(result, "boots-from: the template is damaged: .*: reinstall boots-from, or run make in its checkout")
+    assert_refused(result, f"the template is damaged .*: {REINSTALL}")
     assert names(tmp_path) == ["package"]
 
 
-def test_internal_fault_has_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bug_has_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def broken(*_: object) -> bytes:
-        raise RuntimeError("a fault")
+        raise RuntimeError("a bug")
 
     monkeypatch.setattr(image, "pieces", broken)
     assert cli.main([URL]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert re.fullmatch(
-        r"boots-from: internal fault: RuntimeError in test_cli\.py, line \d+: "
+        r"boots-from: error: bug in boots-from: RuntimeError in test_cli\.py, line \d+: "
         rf"please report it at {boots_from.HOME}/issues",
         line,
     )
 
 
-def test_missing_template_says_what_to_do(tmp_path: Path) -> None:
+def test_missing_template_gets_a_remedy(tmp_path: Path) -> None:
     package = tmp_path / "package" / "boots_from"
     shutil.copytree(Path(image.__file__).parent, package, ignore=shutil.ignore_patterns("template.iso", "__pycache__"))
     result = command(URL, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(package.parent)})
-    assert_refused(
-        result, r"boots-from: can't read .*template\.iso .*: reinstall boots-from, or run make in its checkout"
-    )
+    assert_refused(result, rf"cannot read .*template\.iso .*: {REINSTALL}")
 
 
-TWICE = "run this once for each, in another directory, or mv boots-from.iso in between"
+TWICE = "run boots-from once for each, and move boots-from.iso in between"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), f"no URL: {cli.USAGE}"),
-        (("--",), f"no URL: {cli.USAGE}"),
-        (("http://h/x", "y"), f"2 arguments, not one URL: put it in single quotes; {cli.USAGE}"),
-        (("http://h/x", "http://h/y"), f"2 URLs: {TWICE}"),
-        (("http://h/x", "tftp://h/y", "https://z"), f"3 URLs: {TWICE}"),
+        ((), f"no URL given: {cli.USAGE}"),
+        (("--",), f"no URL given: {cli.USAGE}"),
+        (("http://h/x", "y"), f"expected one URL, got 2 arguments: put the URL in single quotes; {cli.USAGE}"),
+        (("http://h/x", "http://h/y"), f"expected one URL, got 2: {TWICE}"),
+        (("http://h/x", "tftp://h/y", "https://z"), f"expected one URL, got 3: {TWICE}"),
         *(
-            ((*words,), "the output is always ./boots-from.iso: mv it afterwards, or run this in another directory")
-            for words in (
+            ((*arguments,), f"the output is always ./boots-from.iso: move it afterwards, or {cli.ELSEWHERE}")
+            for arguments in (
                 ("--output", "x"),
                 ("--output=x", "http://h/"),
                 ("http://h/", "-o", "x"),
@@ -610,58 +611,59 @@ TWICE = "run this once for each, in another directory, or mv boots-from.iso in b
                 ("--out-file=x",),
             )
         ),
-        (("-x",), f"no such option: there are --help and --version; {cli.USAGE}"),
-        (("http://h/x", "-v"), f"no such option: there are --help and --version; {cli.USAGE}"),
-        (("help",), "help is no URL: run boots-from --help"),
-        (("version",), "version is no URL: run boots-from --version"),
+        (("-x",), f"unknown option: the only options are --help and --version; {cli.USAGE}"),
+        (("http://h/x", "-v"), f"unknown option: the only options are --help and --version; {cli.USAGE}"),
+        (("help",), "help is not a URL: run boots-from --help"),
+        (("version",), "version is not a URL: run boots-from --version"),
     ],
 )
 def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    assert_refused(command(*arguments, cwd=tmp_path), re.escape(f"boots-from: {message}"))
+    assert_refused(command(*arguments, cwd=tmp_path), re.escape(message))
     assert names(tmp_path) == []
 
 
-def test_url_behind_two_dashes(tmp_path: Path) -> None:
+def test_url_after_two_dashes(tmp_path: Path) -> None:
     assert command("--", URL, cwd=tmp_path).returncode == 0
     assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
-def test_version_names_the_firmware_and_the_template(tmp_path: Path) -> None:
+def test_version_lists_packages_hashes_and_template(tmp_path: Path) -> None:
     result = command("--version", cwd=tmp_path)
     assert result.returncode == 0
     lines = result.stdout.splitlines()
     assert lines[0] == f"boots-from {boots_from.__version__}"
     template = image.read_template()
-    firmware = [line.split() for line in image.packages(template)]
-    assert lines[1:9] == [f"firmware {name} {version} (Debian {suite})" for name, version, suite, _ in firmware]
+    packages = [line.split() for line in image.packages(template)]
+    assert lines[1:9] == [f"package {name} {version} (Debian {suite})" for name, version, suite, _ in packages]
     for first, line in zip((9, 12, 15, 18, 21, 24), image.hashes_to_enroll(template), strict=True):
-        path, digits, what = line.split(maxsplit=2)
-        assert lines[first] == f"Secure Boot, {what}: enroll {path}; MokManager shows SHA256 hash"
+        path, digits, purpose = line.split(maxsplit=2)
+        assert lines[first] == f"Secure Boot, {purpose}: enroll {path}; MokManager shows SHA256 hash"
         rows = "".join(lines[first + 1 : first + 3])
         assert (rows, bytes.fromhex(rows).hex()) == (rows.upper(), digits)
     assert lines[27:] == [f"template SHA-256 {sha256(template).hexdigest()}"]
     assert command("--version", "please", cwd=tmp_path).stdout == result.stdout
 
 
-def test_help_holds_the_table(tmp_path: Path) -> None:
+def test_help_has_the_table_of_schemes(tmp_path: Path) -> None:
     result = command("--help", cwd=tmp_path)
     assert result.returncode == 0
     assert max(map(len, result.stdout.splitlines())) <= 80
-    assert "\n\nURLs:\n  http://" in result.stdout
-    assert result.stdout.endswith("\n\niPXE settings such as ${net0/mac} and ${uuid} are filled in at boot.\n")
-    for words in (("-h",), ("--help", "me")):
-        assert command(*words, cwd=tmp_path).stdout == result.stdout
+    assert "\n\nURLs, each with its transport and the iPXE command that boots it:\n  http://" in result.stdout
+    assert result.stdout.endswith("\n\niPXE fills in settings such as ${net0/mac} and ${uuid} at boot.\n")
+    for arguments in (("-h",), ("--help", "me")):
+        assert command(*arguments, cwd=tmp_path).stdout == result.stdout
     for scheme in SCHEMES:
         assert scheme.form in result.stdout
         assert scheme.lacks in result.stdout
         assert scheme.instead in result.stdout
 
 
-# Where the output goes, and what then stands on a standard error that can be read.
+# Redirections, and the output on standard error for each.
 _FULL = "no space left on device"
+_UNPRINTED = "warning: boots-from.iso is written, but its description cannot be printed"
 OUTPUTS = {
     ">&-": "",
-    ">/dev/full": f"boots-from: (boots-from.iso is written, but can't print what it is|can't print): {_FULL}\n",
+    ">/dev/full": f"boots-from: ({_UNPRINTED}|error: cannot write to standard output): {_FULL}\n",
     "2>&-": "",
     "2>/dev/full": "",
     ">&- 2>&- <&-": "",
@@ -676,20 +678,21 @@ OUTPUTS = {
 
 @pytest.mark.parametrize("where", OUTPUTS)
 @pytest.mark.parametrize("argument", [URL, "http://h/x#warned", "--help", "--version", "ftp://refused"])
-def test_output_that_nobody_can_read(tmp_path: Path, where: str, argument: str) -> None:
-    """One line or silence, and a status that tells whether the image is written or the text was printed."""
+def test_output_that_cannot_be_printed(tmp_path: Path, where: str, argument: str) -> None:
+    """The command prints one line or nothing, and its status tells whether the image or the text was written."""
     script = f'"{sys.executable}" -m boots_from "$0" {where}; exit ${{PIPESTATUS[0]}}'
     result = subprocess.run(["bash", "-c", script, argument], cwd=tmp_path, capture_output=True, text=True, check=False)
     written = (tmp_path / "boots-from.iso").exists()
     assert written == argument.startswith("http:")
     unprinted = argument.startswith("--") and ">/dev/full" in where and not where.startswith("2>")
     assert result.returncode == (2 if unprinted or argument.startswith("ftp:") else 0)
-    said = re.sub(r"boots-from: (warning: .*|can't boot from .*)\n", "", result.stderr)
+    # Without the message about the URL.
+    printed = re.sub(r"boots-from: (warning: iPXE does not send .*|error: cannot boot from .*)\n", "", result.stderr)
     if argument.startswith("ftp:"):
-        assert said == ""
+        assert printed == ""
     else:
-        assert re.fullmatch(OUTPUTS[where], said), said
-    for word in ("Traceback", "internal fault", "Exception ignored"):
+        assert re.fullmatch(OUTPUTS[where], printed), printed
+    for word in ("Traceback", "bug in boots-from", "Exception ignored"):
         assert word not in result.stdout + result.stderr
     if written:
         assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(argument)

@@ -1,4 +1,4 @@
-"""Wheel and sdist: exactly these files, the same image, and no package without the template."""
+"""The wheel and the sdist: exactly these files, the same image, and never without the template."""
 
 import os
 import re
@@ -28,7 +28,7 @@ SOURCES = ("src", "template", "README.md", "LICENSE", "NOTICE", "pyproject.toml"
 
 
 def build(source: Path, output: Path, *what: str) -> subprocess.CompletedProcess[str]:
-    """Build with the tools of this environment: no network."""
+    """Build with the tools of this environment, without a network."""
     command = [sys.executable, "-m", "build", "--no-isolation", *what, "--outdir", str(output), str(source)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -47,7 +47,7 @@ def wheel(dist: Path) -> Path:
     return dist / f"boots_from-{VERSION}-py3-none-any.whl"
 
 
-def test_wheel_holds_these_files_only(wheel: Path) -> None:
+def test_wheel_has_exactly_these_files(wheel: Path) -> None:
     info = f"boots_from-{VERSION}.dist-info"
     licences = {f"{info}/licenses/LICENSE", f"{info}/licenses/NOTICE"}
     metadata = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")} | licences
@@ -60,7 +60,7 @@ def test_wheel_is_at_most_5_megabytes(wheel: Path) -> None:
     assert wheel.stat().st_size <= 5_000_000
 
 
-def test_sdist_holds_these_files_only(dist: Path) -> None:
+def test_sdist_has_exactly_these_files(dist: Path) -> None:
     with tarfile.open(dist / f"boots_from-{VERSION}.tar.gz") as opened:
         names = {name.partition("/")[2] for name in opened.getnames()}
     template = {path.name for path in (CHECKOUT / "template").iterdir() if path.is_file()}
@@ -71,14 +71,14 @@ def test_sdist_holds_these_files_only(dist: Path) -> None:
     )
 
 
-def test_wheel_is_the_same_from_checkout_and_sdist(wheel: Path, tmp_path: Path) -> None:
+def test_wheel_from_checkout_equals_wheel_from_sdist(wheel: Path, tmp_path: Path) -> None:
     result = build(CHECKOUT, tmp_path, "--wheel")
     assert result.returncode == 0, result.stdout + result.stderr
     assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
 
 
 def test_installed_command_bakes_the_same_image(wheel: Path, tmp_path: Path) -> None:
-    """In an empty environment, without a network, on a PATH that holds nothing else."""
+    """In an empty environment, without a network, with only the command on the PATH."""
     place = tmp_path / "venv"
     venv.create(place, with_pip=True)
     pip = [str(place / "bin/python"), "-m", "pip", "install", "--quiet", "--no-index", str(wheel)]
@@ -89,7 +89,7 @@ def test_installed_command_bakes_the_same_image(wheel: Path, tmp_path: Path) -> 
     assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
-def test_runs_from_the_wheel_as_a_zip(wheel: Path, tmp_path: Path) -> None:
+def test_wheel_runs_as_a_zip_file(wheel: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-S", "-m", "boots_from", URL]
     env = {**os.environ, "PYTHONPATH": str(wheel)}
     subprocess.run(command, cwd=tmp_path, env=env, check=True, stdout=subprocess.DEVNULL)
@@ -98,7 +98,7 @@ def test_runs_from_the_wheel_as_a_zip(wheel: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", ["3.13", pytest.param("3.14", marks=pytest.mark.thorough)])
 def test_newer_pythons_bake_the_same_image(wheel: Path, tmp_path: Path, version: str) -> None:
-    """Debian's, with Debian's newer libraries; warnings are errors."""
+    """The Python packages of Debian, with newer libraries from Debian; warnings are errors."""
     root = debian.unpack(Path(__file__).with_name(f"python{version}.toml"))
     with zipfile.ZipFile(wheel) as opened:
         opened.extractall(tmp_path / "installed")
@@ -109,22 +109,22 @@ def test_newer_pythons_bake_the_same_image(wheel: Path, tmp_path: Path, version:
         assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
-def test_runs_where_the_package_is_read_only(wheel: Path, tmp_path: Path) -> None:
-    """Nothing is written beside the package: no lock, no cache."""
+def test_runs_in_read_only_package(wheel: Path, tmp_path: Path) -> None:
+    """The command writes nothing beside the package: no lock and no cache."""
     with zipfile.ZipFile(wheel) as opened:
         opened.extractall(tmp_path / "installed")
     output = tmp_path / "output"
     output.mkdir()
     script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$2" && shift 2 && exec "$@"'
     command = [sys.executable, "-S", "-W", "error", "-m", "boots_from", URL]
-    words = [*unshare("mount"), "sh", "-ec", script, "sh", str(tmp_path / "installed"), str(output), *command]
+    shell = [*unshare("mount"), "sh", "-ec", script, "sh", str(tmp_path / "installed"), str(output), *command]
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
-    subprocess.run(words, env=env, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(shell, env=env, check=True, stdout=subprocess.DEVNULL)
     assert (output / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
 def without_template(place: Path) -> Path:
-    """Copy what the packages are made of, and Debian's packages that are here already; return where."""
+    """Copy the sources of the wheel, and the Debian packages in the cache, to `place`; return `place`."""
     for name in SOURCES:
         if (CHECKOUT / name).is_dir():
             shutil.copytree(CHECKOUT / name, place / name, ignore=shutil.ignore_patterns("template.iso"))
@@ -135,7 +135,7 @@ def without_template(place: Path) -> Path:
 
 
 @pytest.mark.parametrize("what", ["--wheel", "--sdist"])
-def test_a_fresh_checkout_makes_the_template_first(dist: Path, tmp_path: Path, what: str) -> None:
+def test_fresh_checkout_makes_the_template_first(dist: Path, tmp_path: Path, what: str) -> None:
     source = without_template(tmp_path / "source")
     result = build(source, tmp_path / "dist", what)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -144,12 +144,12 @@ def test_a_fresh_checkout_makes_the_template_first(dist: Path, tmp_path: Path, w
         assert made.read_bytes() == (dist / made.name).read_bytes()
     else:
         with tarfile.open(made) as opened, tarfile.open(dist / made.name) as other:
-            names, wanted = ({name.partition("/")[2] for name in tar.getnames()} for tar in (opened, other))
-        assert names | {".gitignore"} == wanted
+            names, expected = ({name.partition("/")[2] for name in tar.getnames()} for tar in (opened, other))
+        assert names | {".gitignore"} == expected
 
 
-def test_no_package_where_the_template_cant_be_made(tmp_path: Path) -> None:
-    """On a PATH without what it takes: one line names that, and nothing is installed."""
+def test_no_wheel_if_the_template_cannot_be_made(tmp_path: Path) -> None:
+    """Without the tools on the PATH, one line names them, and nothing is installed."""
     source = without_template(tmp_path / "source")
     (tmp_path / "bin").mkdir()
     for name in ("sh", "python3", "dpkg-deb", "hash-to-efi-sig-list", "apt-get"):
@@ -174,7 +174,7 @@ def test_no_package_where_the_template_cant_be_made(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("dist/*"))
 
 
-def test_metadata_is_of_today(wheel: Path) -> None:
+def test_metadata(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         lines = opened.read(f"boots_from-{VERSION}.dist-info/METADATA").decode().partition("\n\n")[0].splitlines()
     assert "License-Expression: GPL-2.0-or-later" in lines
@@ -193,7 +193,7 @@ def test_metadata_is_of_today(wheel: Path) -> None:
 
 
 def test_description_has_no_relative_links(wheel: Path) -> None:
-    """PyPI shows it far from the files that it links to."""
+    """PyPI shows the description without the files that it links to."""
     with zipfile.ZipFile(wheel) as opened:
         text = opened.read(f"boots_from-{VERSION}.dist-info/METADATA").decode().partition("\n\n")[2]
     readme = (CHECKOUT / "README.md").read_text()
@@ -206,13 +206,13 @@ def test_description_has_no_relative_links(wheel: Path) -> None:
 
 
 def trap(directory: Path) -> None:
-    """Put modules by the names of Python's own into a directory: who imports one fails."""
+    """Put modules with the names of imported ones into a directory: a program that imports one fails."""
     for name in ("hashlib", "threading", "stat", "errno", "tempfile", "boots_from", "template", "runpy"):
         (directory / f"{name}.py").write_text("raise SystemExit('taken from the current directory')\n")
 
 
-def test_the_checkout_has_the_command(tmp_path: Path) -> None:
-    """What make iso and the tutorial use. It takes no module from the current directory."""
+def test_checkout_has_the_command(tmp_path: Path) -> None:
+    """`python3 src`, which make iso uses. It imports no module from the current directory."""
     trap(tmp_path)
     subprocess.run(["python3", CHECKOUT / "src", URL], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
     assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)

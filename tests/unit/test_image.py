@@ -1,4 +1,4 @@
-"""The slot: found, filled, nothing else touched."""
+"""The slot of the template is found and filled, and nothing else changes; the script that fills it."""
 
 import contextlib
 import re
@@ -8,24 +8,22 @@ from hypothesis import given, settings
 
 import boots_from
 from boots_from import boot_script, boot_url, image, resources
-from boots_from.errors import TemplateError, UrlError
+from boots_from.errors import REINSTALL, TemplateError, UrlError
 from template.paths import CHECKOUT
 from tests.pinned_packages import pinned_only
 from tests.unit.url_strategies import ACCEPTED
 
 TEMPLATE = image.read_template()
-
-
 SLOT = slice(offset := TEMPLATE.index(image.SLOT), offset + image.SLOT_SIZE)
 
 
 def url_booted(script: bytes) -> str:
-    """Return the URL that a script boots from: the word before "|| goto failed" on the boot command's line."""
+    """Return the URL that a script boots from: the last argument of its boot command."""
     (found,) = re.findall(rb"^(?:imgselect|sanboot) .*?(\S+) && goto \w+ \|\|$", script, re.MULTILINE)
     return bytes(found).decode()
 
 
-def test_slot_is_a_script_of_its_size() -> None:
+def test_slot_is_a_script_of_slot_size() -> None:
     assert len(image.SLOT) == image.SLOT_SIZE == 14336
     assert image.SLOT.startswith(b"#!ipxe\n")
     assert image.SLOT.isascii()
@@ -35,7 +33,7 @@ def test_slot_is_a_script_of_its_size() -> None:
 
 @given(ACCEPTED)
 @settings(max_examples=60)
-def test_image_differs_from_the_template_in_the_slot_alone(url: str) -> None:
+def test_image_differs_from_template_only_in_slot(url: str) -> None:
     baked = boots_from.bake(url)
     assert len(baked) == len(TEMPLATE)
     script = baked[SLOT]
@@ -48,28 +46,33 @@ def test_image_differs_from_the_template_in_the_slot_alone(url: str) -> None:
 
 
 @given(ACCEPTED)
-def test_scripts_say_nothing_of_user_information(url: str) -> None:
+def test_script_has_userinfo_only_in_boot_command(url: str) -> None:
     parsed = boot_url.parse(url)
     for line in image.script_for(parsed).decode().splitlines():
         if not line.startswith(("imgselect ", "sanboot ")):
             assert parsed.url == parsed.public or parsed.url not in line
 
 
+# Columns of a line on the screen. A line of all 80 would be followed by an empty one.
+COLUMNS = 79
+# A card has "netN MAC CHIP: " before the reason, of 35 columns for virtio-net, and an error has ", https://ipxe.org/CODE"
+# after it.
+BEFORE, LINK = 35, 27
+
+
 @pytest.mark.parametrize("url", ["http://h/x", "https://h/x", "iscsi:h:::1:iqn.2004-01.x:y", "http://[::1]/x"])
-def test_what_the_script_says_fits_the_screens_width(url: str) -> None:
+def test_screen_lines_fit_79_columns(url: str) -> None:
+    """An error of a card may have two lines."""
     for line in image.script_for(boot_url.parse(url)).decode().splitlines():
-        said = line.partition("echo ")[2].removesuffix(" ||")
-        # A line of all 80 columns would be followed by an empty one. A card may have two lines, of which its name takes
-        # 35 columns and the link of an error 27.
-        assert len(said) < 80
+        assert len(line.partition("echo ")[2].removesuffix(" ||")) <= COLUMNS
         if line.startswith("set why") and "${" not in line.partition("why${i}")[2]:
-            assert len(line.split(" ", 2)[2]) < 45
+            assert len(line.split(" ", 2)[2]) <= COLUMNS - BEFORE
         if re.match(r"set (e[0-9a-f]{8}|words [^$])", line):
-            assert len(line.split(" ", 2)[2]) < 2 * 80 - 35 - 27
+            assert len(line.split(" ", 2)[2]) <= 2 * COLUMNS + 1 - BEFORE - LINK
 
 
 def echoed(url: str) -> set[str]:
-    """Return what the script echoes of the URL."""
+    """Return the lines with a URL that the script shows."""
     script = image.script_for(boot_url.parse(url)).decode()
     return {
         line.removeprefix("echo ").removesuffix(" ||")
@@ -78,9 +81,8 @@ def echoed(url: str) -> set[str]:
     }
 
 
-def test_screen_shows_two_lines_of_the_url() -> None:
-    """Of 79 columns: an 80th would be followed by an empty line."""
-    url = "http://h/".ljust(2 * 79, "x")
+def test_screen_shows_at_most_two_lines_of_the_url() -> None:
+    url = "http://h/".ljust(2 * COLUMNS, "x")
     assert echoed(url) == {url}
     assert echoed(url + "x") == {url[:-3] + "..."}
 
@@ -92,26 +94,26 @@ def test_screen_shows_two_lines_of_the_url() -> None:
 def test_screen_shows_no_user_information(scheme: str, form: str) -> None:
     url = f"{scheme}://{form.format('user:hunter2@')}"
     shown = url.replace("user:hunter2@", "")
-    (said,) = echoed(url)
-    assert said == (shown if len(shown) <= 158 else shown[:155] + "...")
+    (line,) = echoed(url)
+    assert line == (shown if len(shown) <= 158 else shown[:155] + "...")
     script = image.script_for(boot_url.parse(url)).decode()
-    assert script.count("hunter2") == script.count("user:") == 1  # where iPXE is told the URL
+    assert script.count("hunter2") == script.count("user:") == 1  # in the boot command
 
 
-def test_script_asks_for_the_words_that_are_filled_in() -> None:
+def test_every_placeholder_of_the_script_has_a_value() -> None:
     found = set(re.findall(r"@(\w*)@", boot_script.text()))
     assert found == {"URL", "SHOWN", "SCHEME", "FAMILY", "ADDRESS", "FILE", "BOOT", "THEN"}
     assert set(boot_script.BOOT) == {scheme.boot for scheme in boot_url.SCHEMES if scheme.boot}
 
 
 @pytest.mark.parametrize("url", ["http://h/@URL@?@SHOWN@", "tftp://1.2.3.4/@FILE@@ADDRESS@"])
-def test_nothing_in_the_url_is_filled_in(url: str) -> None:
+def test_placeholders_in_the_url_stay(url: str) -> None:
     assert url_booted(image.script_for(boot_url.parse(url))) == url
 
 
 @pytest.mark.parametrize("url", ["http://h/x\\", "http://h/?x\\", "tftp://1.2.3.4/x\\"])
 def test_no_line_of_the_script_ends_with_a_backslash(url: str) -> None:
-    """iPXE joins such a line and the next one."""
+    """iPXE would join such a line to the next one."""
     for line in image.script_for(boot_url.parse(url)).decode().splitlines():
         assert not line.endswith("\\")
 
@@ -131,7 +133,7 @@ def test_no_line_of_the_script_ends_with_a_backslash(url: str) -> None:
         ("tftp://${next-server}/${a/b}/x.0", "iseq tftp tftp && set ${c}/filename  ||"),
     ],
 )
-def test_script_knows_of_the_url(url: str, line: str) -> None:
+def test_values_in_the_script(url: str, line: str) -> None:
     assert line in image.script_for(boot_url.parse(url)).decode().splitlines()
 
 
@@ -146,33 +148,33 @@ def test_script_knows_of_the_url(url: str, line: str) -> None:
         ("tftp://5.5.5.5/secret@5.5.5.5", "tftp://...@5.5.5.5", "..."),
     ],
 )
-def test_script_as_it_may_be_printed(url: str, public: str, file: str) -> None:
+def test_redacted_script(url: str, public: str, file: str) -> None:
     parsed = boot_url.parse(url)
     script = boot_script.redact(parsed)
     assert url_booted(script) == public
     assert f"{parsed.scheme.name} tftp && set ${{c}}/filename {file} ||" in script.decode()
     assert b"secret" not in script
-    # The host, too, may be half a password.
+    # The host also may be half a password.
     assert script.count(b"5.5.5.5") == public.count("5.5.5.5") * script.count(public.encode())
 
 
-def test_rows_of_mokmanager() -> None:
+def test_mok_rows() -> None:
     first, second = image.mok_rows(bytes(range(0xA0, 0xC0)).hex())
     assert first == "A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 AA AB AC AD AE AF"
     assert second == "B0 B1 B2 B3 B4 B5 B6 B7 B8 B9 BA BB BC BD BE BF"
 
 
-def test_same_url_same_bytes() -> None:
+def test_same_url_gives_same_bytes() -> None:
     assert boots_from.bake("http://h/x") == boots_from.bake("http://h/x")
 
 
 def longest(prefix: str) -> str:
-    """Return the longest URL that starts so and fits, by what the refusal itself says."""
+    """Return the longest URL with this start that fits, according to the message of a refusal."""
     return prefix.ljust(refused_limit(prefix + "x" * 9000), "x")
 
 
 def refused_limit(url: str) -> int:
-    """Return the number of bytes that the refusal of a URL says."""
+    """Return the number of bytes in the message that refuses a URL."""
     with pytest.raises(UrlError) as refused:
         image.script_for(boot_url.parse(url))
     limit = re.search(r"use at most (\d+) bytes", str(refused.value))
@@ -183,21 +185,22 @@ def refused_limit(url: str) -> int:
 @pytest.mark.parametrize(
     "prefix", ["http://h/", "http://user:password@h/", "tftp://h/", "tftp://hh/", "http://h/${uuid}"]
 )
-def test_longest_url_fits_and_one_byte_more_is_refused(prefix: str) -> None:
+def test_longest_url_fits_and_one_more_byte_does_not(prefix: str) -> None:
     url = longest(prefix)
     baked = boots_from.bake(url)
     script = baked[SLOT]
     assert url_booted(script) == url
-    assert not script.endswith(b"\n\n" if prefix.startswith("http:") else b"\n\n\n")  # a tftp URL's path is there twice
+    # Only the script of a tftp URL, with the path in it twice, may leave a byte of the slot free.
+    assert not script.endswith(b"\n\n" if prefix.startswith("http:") else b"\n\n\n")
     with pytest.raises(UrlError) as refused:
         boots_from.bake(url + "x")
     assert str(refused.value) == (f"the URL is {len(url) + 1} bytes long, 1 too many: use at most {len(url)} bytes")
 
 
-@pytest.mark.parametrize("behind", ["?", "?" + "y" * 50, "#y", "?y#" + "z" * 3000])
-def test_longest_tftp_url_with_something_behind_its_path(behind: str) -> None:
-    """Of which the script holds one copy; it goes first when the URL is cut at its end."""
-    for url in ("tftp://h/".ljust(2000, "x") + behind, "tftp://h/".ljust(1560, "x") + behind):
+@pytest.mark.parametrize("query", ["?", "?" + "y" * 50, "#y", "?y#" + "z" * 3000])
+def test_longest_tftp_url_with_query_or_fragment(query: str) -> None:
+    """The script holds the path twice, but the query and the fragment, which are cut off first, only once."""
+    for url in ("tftp://h/".ljust(2000, "x") + query, "tftp://h/".ljust(1560, "x") + query):
         with contextlib.suppress(UrlError):
             image.script_for(boot_url.parse(url))
             continue
@@ -207,38 +210,38 @@ def test_longest_tftp_url_with_something_behind_its_path(behind: str) -> None:
             image.script_for(boot_url.parse(url[: limit + 1]))
 
 
-def test_readme_says_how_long_a_url_may_be() -> None:
+def test_readme_has_the_length_limit_of_urls() -> None:
     limits = [len(longest(prefix)) for prefix in ("http://h/", "tftp://h/")]
-    said = re.search(r"about ([\d,]+) bytes, for tftp half of that", (CHECKOUT / "README.md").read_text())
-    assert said
-    number = int(said[1].replace(",", ""))
+    found = re.search(r"about ([\d,]+) bytes, for tftp half of that", (CHECKOUT / "README.md").read_text())
+    assert found
+    number = int(found[1].replace(",", ""))
     assert number == limits[0] // 100 * 100
     assert 0 <= limits[1] - number // 2 < 50
 
 
-LINE = b"\n# boots-from slot: "  # its second and its last begin so
+LINE = b"\n# boots-from slot: "  # the start of the second and of the last line of the slot
 DAMAGED = {
     "no slot": TEMPLATE.replace(image.SLOT, b"\n" * image.SLOT_SIZE),
     "one slot too many": TEMPLATE + image.SLOT,
-    "one slot too many, in front": image.SLOT + TEMPLATE,
+    "one slot too many, before the template": image.SLOT + TEMPLATE,
     "one damaged slot too many": TEMPLATE + image.SLOT[1:],
     "first byte": TEMPLATE.replace(image.SLOT, b"?" + image.SLOT[1:]),
     "last byte": TEMPLATE.replace(image.SLOT, image.SLOT[:-1] + b"?"),
     "second line": TEMPLATE.replace(LINE, b"\n?" + LINE[2:], 1),
     "a byte in the middle": TEMPLATE.replace(image.SLOT, image.SLOT[:2000] + b"?" + image.SLOT[2001:]),
-    "a byte less": TEMPLATE.replace(image.SLOT, image.SLOT[:2000] + image.SLOT[2001:]),
-    "half a slot more": TEMPLATE + image.SLOT[:2048],
-    "the other half more": TEMPLATE + image.SLOT[-2048:],
-    "its end alone": image.SLOT[-2048:],
+    "a byte missing": TEMPLATE.replace(image.SLOT, image.SLOT[:2000] + image.SLOT[2001:]),
+    "half a slot too many": TEMPLATE + image.SLOT[:2048],
+    "the other half too many": TEMPLATE + image.SLOT[-2048:],
+    "only the end of a slot": image.SLOT[-2048:],
     "truncated": TEMPLATE[: SLOT.start + 100],
-    "nothing in front of the second line": TEMPLATE[SLOT.start + 7 :],
+    "nothing before the second line": TEMPLATE[SLOT.start + 7 :],
     "empty": b"",
 }
 
 
 @pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
 def test_damaged_template_is_refused(damaged: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    message = r"^the template is damaged: .*: reinstall boots-from, or run make in its checkout$"
+    message = rf"^the template is damaged .*: {REINSTALL}$"
     with pytest.raises(TemplateError, match=message):
         image.pieces(damaged, b"#!ipxe\n")
     monkeypatch.setattr(image, "map_template", lambda: damaged)
@@ -246,17 +249,17 @@ def test_damaged_template_is_refused(damaged: bytes, monkeypatch: pytest.MonkeyP
         boots_from.bake("http://h/x")
 
 
-def test_template_of_nothing_but_a_slot() -> None:
+def test_template_that_is_only_a_slot() -> None:
     assert image.fill(image.SLOT, b"#!ipxe\n") == b"#!ipxe\n".ljust(image.SLOT_SIZE, b"\n")
 
 
 def test_script_longer_than_the_slot_is_refused() -> None:
     image.fill(TEMPLATE, b"x" * image.SLOT_SIZE)
-    with pytest.raises(ValueError, match="script of 14337 bytes for a slot of 14336"):
+    with pytest.raises(ValueError, match="the script has 14337 bytes, but the slot only 14336"):
         image.fill(TEMPLATE, b"x" * (image.SLOT_SIZE + 1))
 
 
-def test_firmware_list() -> None:
+def test_packages() -> None:
     lines = image.packages(TEMPLATE)
     shim = [
         "shim-signed:amd64",
@@ -267,17 +270,17 @@ def test_firmware_list() -> None:
     assert [line.split()[0] for line in lines] == ["ipxe", "ipxe", "isolinux", "syslinux-common", *shim]
     assert {line.split()[2] for line in lines if not line.startswith("ipxe 2.")} == {"trixie"}
     assert all(re.fullmatch(r"\S+ \S+ \S+ [0-9a-f]{64}", line) for line in lines)
-    with pytest.raises(TemplateError, match=r"^the template names no firmware: reinstall boots-from, "):
+    with pytest.raises(TemplateError, match=r"^the template is damaged \(a list in firmware\.txt is missing\): "):
         image.packages(b"no list here")
     assert image.packages(image.PACKAGE_LIST_TITLE + b"one\ntwo\n\nthree\n\n") == ["one", "two"]
 
 
 @pinned_only
-def test_hashes_to_enroll_are_in_the_page() -> None:
+def test_hashes_to_enroll_are_documented() -> None:
     page = (CHECKOUT / "docs/secure-boot.md").read_text()
     for line in image.hashes_to_enroll(TEMPLATE):
-        path, digits, what = line.split(maxsplit=2)
-        assert f"| `{path}` | {what} | `{bytes.fromhex(digits).hex(' ').upper()}` |" in page
+        path, digits, purpose = line.split(maxsplit=2)
+        assert f"| `{path}` | {purpose} | `{bytes.fromhex(digits).hex(' ').upper()}` |" in page
 
 
 def test_hashes_to_enroll() -> None:
@@ -292,11 +295,11 @@ def test_hashes_to_enroll() -> None:
         image.hashes_to_enroll(image.PACKAGE_LIST_TITLE)
 
 
-@pytest.mark.parametrize("loader", [None, object()], ids=["no loader", "a loader that reads no files"])
-def test_package_without_a_loader_that_reads_files(monkeypatch: pytest.MonkeyPatch, loader: object) -> None:
+@pytest.mark.parametrize("loader", [None, object()], ids=["no loader", "loader without get_data"])
+def test_loader_that_cannot_read_files(monkeypatch: pytest.MonkeyPatch, loader: object) -> None:
     monkeypatch.setitem(vars(resources), "__loader__", loader)
     assert resources.read("template.iso") == TEMPLATE
     with pytest.raises(
-        TemplateError, match=r"^can't read .*nothing\.iso \(No such file or directory\): reinstall boots-from"
+        TemplateError, match=r"^cannot read .*nothing\.iso \(No such file or directory\): reinstall boots-from"
     ):
         resources.read("nothing.iso")

@@ -1,4 +1,4 @@
-"""requirements/: what the tests and packages are made with, in the versions that are locked and no others."""
+"""requirements/: the locked versions of the tools of tests and releases, and no others."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ from template.paths import CHECKOUT
 from tests import fresh_checkout
 
 
-def test_locks_pin_what_the_groups_name() -> None:
+def test_locks_contain_the_dependency_groups() -> None:
     groups = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["dependency-groups"]
     named = {name: [line for line in lines if isinstance(line, str)] for name, lines in groups.items()}
     named["dev"] += named["release"]
@@ -26,13 +26,13 @@ def test_locks_pin_what_the_groups_name() -> None:
         assert lock.count("--hash=sha256:") >= len(locked)
 
 
-def test_what_is_installed_here_is_whole() -> None:
-    """pip takes the lock as it stands: here is seen that it leaves nothing out."""
+def test_installed_packages_are_complete() -> None:
+    """pip installs the lock without resolving dependencies, so check that the lock leaves none out."""
     subprocess.run([sys.executable, "-m", "pip", "check"], check=True)
 
 
 def wheel(directory: Path, name: str, version: str, needs: str = "") -> str:
-    """Write a package without a module; return its line in a lock."""
+    """Write a wheel without modules; return its line in a lock file."""
     file = directory / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(file, "w") as archive:
@@ -43,8 +43,8 @@ def wheel(directory: Path, name: str, version: str, needs: str = "") -> str:
 
 
 @pytest.mark.parametrize(("target", "lock"), [("tools-installed", "dev"), ("release-tools", "release")])
-def test_a_newer_release_of_what_is_locked(tmp_path: Path, target: str, lock: str) -> None:
-    """It comes out any day. pip 23.2 took it for `measure[toml]`, found no hash for it, and make test ended there."""
+def test_newer_release_of_a_locked_package(tmp_path: Path, target: str, lock: str) -> None:
+    """pip 23.2 chose the newest release for `measure[toml]`, found no hash for it, and make test failed."""
     checkout = fresh_checkout.copy(tmp_path / "checkout")
     locked = wheel(tmp_path, "measure", "1.0", "Provides-Extra: toml\n")
     locked += wheel(tmp_path, "plugin", "1.0", "Requires-Dist: measure[toml]>=1.0\n")

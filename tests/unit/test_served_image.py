@@ -1,4 +1,4 @@
-"""An image in parts, as who serves it by URL reads it: the same bytes, one template for all, any number of threads."""
+"""boots_from.Image: the same bytes as bake(), one template in memory, safe in any number of threads."""
 
 import hashlib
 import subprocess
@@ -18,7 +18,7 @@ URL = "http://bootserver/boot"
 WHOLE = boots_from.bake(URL)
 IMAGE = boots_from.Image(URL)
 
-# Where one piece ends and the next begins, and any other place, behind the end too.
+# Offsets where one piece ends and the next begins, and any others, also after the end.
 _EDGES = [0, image.CHUNK, len(WHOLE), WHOLE.index(b"#!ipxe\n"), WHOLE.index(b"#!ipxe\n") + image.SLOT_SIZE]
 _NEAR = st.builds(lambda edge, by: max(0, edge + by), st.sampled_from(_EDGES), st.integers(-3, 3))
 PLACES = _NEAR | st.integers(0, len(WHOLE) + 10)
@@ -26,7 +26,7 @@ SIZES = st.none() | st.integers(0, 5) | PLACES
 
 
 @given(PLACES, SIZES)
-def test_every_range_is_that_of_the_baked_image(start: int, size: int | None) -> None:
+def test_every_range_equals_baked_image(start: int, size: int | None) -> None:
     expected = WHOLE[start:] if size is None else WHOLE[start : start + size]
     assert IMAGE.read(start, size) == expected
     chunks = list(IMAGE.chunks(start, size))
@@ -44,20 +44,20 @@ def test_each_url_has_its_own_image(url: str) -> None:
 
 
 @pytest.mark.parametrize(("start", "size"), [(-1, 1), (0, -1), (-1, None)])
-def test_negative_numbers_are_refused(start: int, size: int | None) -> None:
+def test_negative_ranges_are_refused(start: int, size: int | None) -> None:
     for read in (IMAGE.read, IMAGE.chunks):
-        with pytest.raises(ValueError, match="are counted from 0"):
+        with pytest.raises(ValueError, match="must not be negative"):
             read(start, size)
 
 
-def test_warnings_show_no_password() -> None:
+def test_warning_shows_no_password() -> None:
     (warning,) = boots_from.Image("http://user:secret@h/x?mac=").warnings
-    assert "nothing" in warning
+    assert "no value" in warning
     assert "secret" not in warning
 
 
 @pytest.mark.parametrize("url", ["", "ftp://h/x", "http://user:secret@/x", "http://h/" + "x" * 9000])
-def test_bad_urls_are_refused_as_by_bake(url: str) -> None:
+def test_bad_url_is_refused_as_by_bake(url: str) -> None:
     with pytest.raises(BootsFromError) as by_bake:
         boots_from.bake(url)
     with pytest.raises(type(by_bake.value)) as refused:
@@ -65,23 +65,23 @@ def test_bad_urls_are_refused_as_by_bake(url: str) -> None:
     assert str(refused.value) == str(by_bake.value)
 
 
-def test_damaged_template_is_refused_until_it_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_template_is_refused_until_repaired(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image, "_template_parts", [])
     with monkeypatch.context() as damaged:
         damaged.setattr(image, "read_template", lambda: WHOLE)
         for _ in range(2):
-            with pytest.raises(TemplateError, match=r"^the template is damaged: "):
+            with pytest.raises(TemplateError, match=r"^the template is damaged "):
                 boots_from.Image(URL)
     assert boots_from.Image(URL).sha256 == IMAGE.sha256
 
 
-# In an interpreter of its own: the template is not read yet, and memory is this script's alone.
+# In a separate interpreter, which has not read the template yet and whose memory holds nothing else.
 THREADS = """\
 import hashlib, sys, threading
 import boots_from
 
 opened = []
-sys.addaudithook(lambda event, words: opened.append(words[0]) if event == "open" else None)
+sys.addaudithook(lambda event, arguments: opened.append(arguments[0]) if event == "open" else None)
 
 def memory(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
@@ -127,7 +127,7 @@ def test_sha256_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made.sha256 == hashlib.sha256(WHOLE).hexdigest()
 
 
-def test_chunks_are_of_64_kib() -> None:
+def test_chunks_have_64_kib() -> None:
     sizes = [len(chunk) for chunk in boots_from.Image("http://h/x").chunks()]
     assert max(sizes) == 2**16
     assert sum(sizes) == len(image.read_template())

@@ -1,14 +1,14 @@
-"""URLs for the tests: those that the command must accept, made by hypothesis."""
+"""URLs that the command must accept, made by hypothesis."""
 
 from hypothesis import strategies as st
 
 SETTINGS = st.sampled_from(["${net0/mac}", "${uuid}", "${net${i}/mac:hexhyp}", "${net${a${b}}/mac}", "${next-server}"])
-# Printable ASCII that means nothing to the URL's structure here; "{" and "$" come as settings.
+# Printable ASCII without a meaning in the structure of these URLs; "{" and "$" come from SETTINGS.
 _LITERAL = "abcXYZ0189-._~!&'()*+,;=%|\"\\<>^`[]"
 _NAME = st.text("abcxyz0189-.", min_size=1, max_size=20).filter(
     lambda name: any(c.isalpha() for c in name) and name[0] != "." and ".." not in name
 )
-# Not as Python 3.13 and newer write them, with an IPv4 address at the end.
+# Without an IPv4 address at the end, which Python 3.13 and newer write.
 _IPV6 = st.ip_addresses(v=6).map(lambda address: str(address) if "." not in str(address) else address.exploded)
 _HOSTS = st.one_of(_NAME, SETTINGS, st.ip_addresses(v=4).map(str), _IPV6.map("[{}]".format))
 _PORTS = st.one_of(st.just(""), st.integers(1, 65535).map(":{}".format))
@@ -22,7 +22,7 @@ _FRAGMENTS = st.sampled_from(["", "", "#top"])
 def _web(scheme: str) -> st.SearchStrategy[str]:
     paths = st.one_of(st.just(""), _FILES, _FILES.map("{}/".format))
     rest = st.builds("".join, st.tuples(_HOSTS, _PORTS, paths, _QUERIES, _FRAGMENTS))
-    # Behind user information a second "@" is refused.
+    # After user information a second "@" is refused.
     return st.builds(lambda user, rest: f"{scheme}://{user}{rest.replace('@', '%40') if user else rest}", _USERS, rest)
 
 
