@@ -23,14 +23,13 @@ def read(name: str) -> bytes:
     path = _path(name)
     loader = globals().get("__loader__")
     try:
-        if loader is not None and hasattr(loader, "get_data"):  # also reads from a zip file
+        if hasattr(loader, "get_data"):  # also reads from a zip file
             return bytes(loader.get_data(path))
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise TemplateError(
-            f"can't read {path} ({error.strerror}): reinstall boots-from, or run make in its checkout"
-        ) from None
+        why = error.strerror or "it is not there"  # zipimport gives no reason
+        raise TemplateError(f"can't read {path} ({why}): reinstall boots-from, or run make in its checkout") from None
 
 
 def _path(name: str) -> str:

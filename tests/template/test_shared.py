@@ -260,3 +260,17 @@ def test_every_size_of_esp_is_sound(clusters: int, kind: bytes, tmp_path: Path) 
     run(["fsck.vfat", "-n", str(image)], env)
     (place,) = esp.places(image).values()
     assert content[place : place + file.stat().st_size] == file.read_bytes()
+
+
+def test_record_continued_elsewhere_is_refused(made: Made) -> None:
+    """By Rock Ridge's CE entry, which a long name needs: it would be left behind where its record is taken out."""
+    for tree, outcome in ((0, None), (1, None), (2, "refused"), (3, "refused")):
+        image = bytearray(made.image)
+        record = first_record(made, tree)
+        entry = record.at + record.length - 12  # behind the name
+        change(image, entry, b"CE\x1c\x01")
+        if outcome:
+            with pytest.raises(BuildError, match=r"^a directory record of the ISO goes on elsewhere: a file's name is"):
+                shared.point_into_esp(image, made.files, made.esp)
+        else:
+            shared.point_into_esp(image, made.files, made.esp)
