@@ -14,7 +14,7 @@ from template.tool import BuildError, run
 
 # So many that the directory has several blocks.
 SHARED = [f"EFI/BOOT/number {number:02}.efi" for number in range(40)]
-OWN = ["EFI/BOOT/own.txt", "boot/isolinux/isolinux.cfg", "readme.txt"]
+OWN = [*(f"EFI/BOOT/own {number:02}.txt" for number in range(40)), "boot/isolinux/isolinux.cfg", "readme.txt"]
 SIZES = (1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK)
 DATE = "20260101000000"
 

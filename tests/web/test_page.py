@@ -319,7 +319,8 @@ EDGES = (
     "tftp:///a%00b", "tftp://1.2.3.4/${a}/x", "http://h/".ljust(157, "x"), "http://h/".ljust(158, "x"),
     "http://h/".ljust(159, "x"),
     *(
-        "tftp://h/".ljust(length, "x") + behind
+        start.ljust(length, "x") + behind
+        for start in ("tftp://h/", "tftp://hh/")
         for length in (1000, 1500, 1560, 2000)
         for behind in ("?", "?" + "y" * 50, "#y", "?y#" + "z" * 3000, "?" + "y" * 3000, "#" + "z" * 3000)
     ),
