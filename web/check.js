@@ -55,7 +55,7 @@ const BakeRules = (rules) => {
     });
 
   const escaped = (part) =>
-    Array.from(new TextEncoder().encode(part), (octet) => "%" + octet.toString(16).toUpperCase().padStart(2, "0")).join("");
+    Array.from(new TextEncoder().encode(part), (octet) => "%" + octet.toString(16).toUpperCase()).join("");
 
   const refuseUnsafeCharacters = (url) => {
     const stripped = url.replace(/^ +| +$/g, "");

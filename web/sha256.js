@@ -15,6 +15,7 @@ const turn = () =>
 // Bytes between two turns: some milliseconds' work.
 const CHUNK = 2 ** 16;
 
+// Of less than 2 ** 29 bytes, whose number of bits is one word.
 const sha256InScript = async (bytes) => {
   const constants = new Uint32Array(64);
   const state = new Uint32Array(8);
@@ -30,8 +31,7 @@ const sha256InScript = async (bytes) => {
   const full = bytes.length - (bytes.length % 64);
   tail.set(bytes.subarray(full));
   tail[bytes.length % 64] = 0x80;
-  new DataView(tail.buffer).setUint32(tail.length - 8, Math.floor(bytes.length / 2 ** 29));
-  new DataView(tail.buffer).setUint32(tail.length - 4, (bytes.length << 3) >>> 0);
+  new DataView(tail.buffer).setUint32(tail.length - 4, bytes.length * 8);
   const words = new Int32Array(64);
   const blocks = (data) => {
     for (let at = 0; at < data.length; at += 64) {

@@ -2,9 +2,9 @@
 // Whether a URL that is being typed can still become right: then nobody wants to hear what it lacks.
 
 const Typing = (rules, data) => {
-  // What may follow, of whatever length: the rest of a host, a port, an address, a setting, a password, a path.
-  const ENDS = ["x", "/x", "x/x", "1", "1/x", ".1/x", ".1.1/x", ".1.1.1/x", "1.1/x", "1.1.1/x", "1.1.1.1/x", "@x/x", "{filename}"];
-  const IN_ADDRESS = ["", "2", ":2", "::2", "x", ".1", ".1.1", ".1.1.1", "1.1", "1.1.1"];
+  // What may follow, of whatever length: a path, the rest of a host, of a port, of a password, of an IPv6 address.
+  const ENDS = ["/x", "x/x", "1/x", "@x/x"];
+  const IN_ADDRESS = ["", "2", ":2", "::2"];
   const bootable = data.schemes.filter((scheme) => scheme.boot);
   const starts = bootable.map((scheme) => `${scheme.name}:${scheme.fields.length ? "" : "//"}`);
 
@@ -36,7 +36,7 @@ const Typing = (rules, data) => {
     }
     const begun = text.endsWith("$");
     const open = rest.split("${").length - 1 + begun;
-    const closed = open ? ["", "x"].map((name) => (begun ? "{x" : "") + name + "}".repeat(open)) : [""];
-    return closed.some((first) => ends.some((end) => fault(text + first + end) < now));
+    const closed = (begun ? "{" : "") + "}".repeat(open);
+    return ends.some((end) => fault(text + closed + end) < now);
   };
 };

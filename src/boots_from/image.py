@@ -174,8 +174,7 @@ def slot_offset(template: bytes | bytearray | mmap) -> int:
     """
     edge = template.find(_EDGE)
     offset = edge - len(_FIRST_LINE)
-    whole = edge >= 0 and template[offset : offset + SLOT_SIZE] == SLOT
-    if not whole or template.find(_EDGE, offset + SLOT_SIZE) >= 0:
+    if template[offset : offset + SLOT_SIZE] != SLOT or template.find(_EDGE, offset + SLOT_SIZE) >= 0:
         raise TemplateError(f"the template is damaged (it must have exactly one slot for the script): {REINSTALL}")
     return offset
 

@@ -28,7 +28,8 @@ def read(name: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise TemplateError(f"cannot read {path} ({error.strerror}): {REINSTALL}") from None
+        reason = error.strerror or "not found"  # zipimport gives none
+        raise TemplateError(f"cannot read {path} ({reason}): {REINSTALL}") from None
 
 
 def _path(name: str) -> str:

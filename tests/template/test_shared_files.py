@@ -14,7 +14,7 @@ from template.shared_files import BLOCK, DISC, Extent
 
 # 40 files, so that their directory has several blocks.
 SHARED = [f"EFI/BOOT/number {number:02}.efi" for number in range(40)]
-UNSHARED = ["EFI/BOOT/unshared.txt", "boot/isolinux/isolinux.cfg", "readme.txt"]
+UNSHARED = [*(f"EFI/BOOT/unshared {number:02}.txt" for number in range(40)), "boot/isolinux/isolinux.cfg", "readme.txt"]
 SIZES = (1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK)
 DATE = "20260101000000"
 
@@ -269,3 +269,19 @@ def test_esp_of_any_size_is_valid(clusters: int, kind: bytes, tmp_path: Path) ->
     run(["fsck.vfat", "-n", str(image)], env)
     (place,) = esp.places(image).values()
     assert content[place : place + file.stat().st_size] == file.read_bytes()
+
+
+def test_rock_ridge_continuation_is_refused(made: Made) -> None:
+    """A CE entry, which a long name needs: its continuation area would stay behind when the record is removed."""
+    for tree, refused in ((0, False), (1, False), (2, True), (3, True)):
+        image = bytearray(made.image)
+        record = first_record(made, tree)
+        entry = record.at + record.length - 12  # after the name
+        overwrite(image, entry, b"CE\x1c\x01")
+        if refused:
+            with pytest.raises(
+                BuildError, match=r"^a directory record of the ISO has a continuation area: use shorter"
+            ):
+                shared_files.point_into_esp(image, made.files, made.esp)
+        else:
+            shared_files.point_into_esp(image, made.files, made.esp)

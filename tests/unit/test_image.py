@@ -1,7 +1,12 @@
 """The slot of the template is found and filled, and nothing else changes; the script that fills it."""
 
 import contextlib
+import mmap
 import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -146,6 +151,7 @@ def test_values_in_the_script(url: str, line: str) -> None:
         ("tftp://user:secret@h/d/x.0", "tftp://h/d/x.0", "d/x.0"),
         ("tftp://h/secret@b", "tftp://...@b", "..."),
         ("tftp://5.5.5.5/secret@5.5.5.5", "tftp://...@5.5.5.5", "..."),
+        ("http://h/secret@b", "http://...@b", ""),
     ],
 )
 def test_redacted_script(url: str, public: str, file: str) -> None:
@@ -303,3 +309,45 @@ def test_loader_that_cannot_read_files(monkeypatch: pytest.MonkeyPatch, loader: 
         TemplateError, match=r"^cannot read .*nothing\.iso \(No such file or directory\): reinstall boots-from"
     ):
         resources.read("nothing.iso")
+
+
+def from_zip(directory: Path, *left_out: str) -> subprocess.CompletedProcess[bytes]:
+    """Bake with the package in a zip file."""
+    package, packed = Path(image.__file__).parent, directory / "package.zip"
+    with zipfile.ZipFile(packed, "w") as file:
+        for path in package.iterdir():
+            if path.is_file() and path.name not in left_out:
+                file.write(path, f"boots_from/{path.name}")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import boots_from; "
+    code += "sys.stdout.buffer.write(boots_from.bake('http://h/x'))"
+    return subprocess.run([sys.executable, "-c", code, packed], cwd=directory, capture_output=True, check=False)
+
+
+def test_package_in_zip_file_bakes_same_image(tmp_path: Path) -> None:
+    result = from_zip(tmp_path)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout == boots_from.bake("http://h/x")
+
+
+def test_zip_file_without_template_is_refused(tmp_path: Path) -> None:
+    result = from_zip(tmp_path, "template.iso")
+    place = tmp_path / "package.zip/boots_from/template.iso"
+    assert result.stderr.decode().splitlines()[-1] == (
+        f"boots_from.errors.TemplateError: cannot read {place} (not found): {REINSTALL}"
+    )
+
+
+def test_template_is_mapped_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "read", lambda name: pytest.fail("it was read"))
+    with image.map_template() as mapped:  # type: ignore[union-attr]
+        assert isinstance(mapped, mmap.mmap)
+        assert mapped[:] == TEMPLATE
+
+
+@pytest.mark.parametrize("url", ["http://h/x", "tftp://h/x", "iscsi:h:::1:iqn.2004-01.x:y", "${filename}"])
+def test_every_goto_in_script_has_one_label(url: str) -> None:
+    script = image.script_for(boot_url.parse(url)).decode()
+    labels = re.findall(r"^:(\S+)", script, re.MULTILINE)
+    assert len(set(labels)) == len(labels)
+    wanted = set(re.findall(r"\bgoto ([\w-]+)(?=[ \n])", script))
+    assert wanted - set(labels) == set()

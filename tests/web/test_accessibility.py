@@ -294,6 +294,8 @@ WRITTEN = [row.example for row in boot_url.SCHEMES if row.boot] + [
     "http://user:pass:word@boot.example.com/x", "http://[2001:db8::1]:8080/boot", "http://[2001:db8::c000:201]/x",
     "http://192.0.2.1/x", "http://h/${net${i}/mac}", "${filename}", "${net0/root-path}", "http://${next-server}/x",
     "iscsi:[2001:db8::1]::3260:1-0-0-0:iqn.2004-01.example:disk", "http://[fe80::1%net0]/x", "nfs://h/a/b%20c",
+    "ISCSI:h::3260:1:iqn.2004-01.example:disk", "HTTP://u:p@H:65535/x", "http://u:p@[2001:db8:1:2:3:4:5:6]:65535/x",
+    "http://u:p@1.2.3.4/x", "http://h/${net0/${a${b}}}/x",
 ]  # fmt: skip
 
 
@@ -303,7 +305,23 @@ def test_nothing_is_wrong_before_it_is_whole(browser: Any, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["htp", "h t", "http:/x", "http://h:0/", "http://h</", "ftp:", "aoe:x", "C:\\", "http://1.2.3.256/"]
+    "url",
+    [
+        "htp",
+        "h t",
+        "http:/x",
+        "http://h:0/",
+        "http://h</",
+        "ftp:",
+        "aoe:x",
+        "C:\\",
+        "http://1.2.3.256/",
+        "tftp://u@h/d/",
+    ],
 )
 def test_what_stays_wrong_is_known(browser: Any, url: str) -> None:
     assert not browser.execute_script("return canBecomeRight(arguments[0])", url)
+
+
+def test_right_url_stays_right_while_typed(browser: Any) -> None:
+    assert browser.execute_script("return canBecomeRight('http://h/x')")

@@ -49,6 +49,13 @@ def old_browser(content: bytes) -> bytes:
     return without_policy(content).replace(b"<head>", lacking, 1)
 
 
+def older_browser(content: bytes) -> bytes:
+    """Return the page as it is in a browser that can't read its scripts either."""
+    begin = b'"use strict";\n// The page:'
+    assert begin in content
+    return old_browser(content).replace(begin, b"?" + begin, 1)
+
+
 # Of an element in the frame's page, from outside.
 INSIDE = "frames[0].document"
 SCRIPTS = "allow-same-origin allow-scripts"
@@ -62,6 +69,7 @@ SCRIPTS = "allow-same-origin allow-scripts"
         pytest.param(None, "script-src 'none'", bytes, BLOCKED, id="scripts-forbidden"),
         pytest.param(None, "default-src 'self'", bytes, BLOCKED, id="only-its-own-files"),
         pytest.param(None, None, old_browser, OLD, id="old-browser"),
+        pytest.param(None, None, older_browser, OLD, id="older-browser"),
         pytest.param(SCRIPTS, None, bytes, SANDBOX, id="no-downloads"),
         pytest.param(f"{SCRIPTS} allow-downloads", None, bytes, "", id="downloads"),
         pytest.param(None, None, bytes, "", id="plain-frame"),

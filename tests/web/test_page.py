@@ -299,3 +299,44 @@ def test_own_sha256_where_the_browser_has_none(browser: Chrome) -> None:
 def test_is_at_most_6_5_mb_and_the_same_each_time(page: Path) -> None:
     assert page.stat().st_size <= 6_500_000
     assert page.read_bytes() == web_page.make(image.read_template())
+
+
+# The order of the checks, and their edges: what the page's patterns, slices and limits are for.
+EDGES = (
+    # Spaces, quotes and brackets, and how often a suggestion is corrected.
+    "       http://h/       ", "Xhttp://h/x", "http://h/X\u201d", "'tftp://h/x", "(tftp://h/x)", "(tftp://h/x",
+    "http://h/a b c d e f g h", "(URL=(URL=(http://h/x", "URL=(URL=(URL=(http://h/x", "URL=(" * 2000 + "http://h/x",
+    # Characters that are not ASCII, in a host and elsewhere.
+    "h/\u00fc", "://\u00fc/", "h/?u=http://\u00fc/", "a+.-_0://\u00fc/", "http://u:p@\u00fc/", "http://@\u00fc/",
+    "http://h/a@\u00fc/", "http://h?a@\u00fc", "http://h#a@\u00fc", "http://h?\u00fc", "http://h#\u00fc",
+    "http://h:\u00fc/", "http://h/" + "\u00fc/" * 8, "1/a://\u00fcxxxxxxxxx/",
+    # Schemes that are nearly right.
+    "hxtp://h/x", "htpt://h/x", "thtp://h/x", "nsf://h/e/f", "x:@h/y",
+    # IPv6 addresses without brackets, perhaps with a port.
+    "http://fe80::1/x", "http://2001:db8::1:80/x", "http://2001:db8::1:8/x", "http://2001:db8::1:a1/x",
+    "http://2001:db8::1:1a/x", "http://1:2::3:80/x", "http://${a}:1:2/x", "http://[::1]:1:2/", "http://[]:80/",
+    "iscsi:[::1]:[:]:3260:1:iqn.2004-01.x:y",
+    # Paths, and how long a script may be.
+    "tftp:///a%00b", "tftp://1.2.3.4/${a}/x", "http://h/".ljust(157, "x"), "http://h/".ljust(158, "x"),
+    "http://h/".ljust(159, "x"),
+    *(
+        start.ljust(length, "x") + behind
+        for start in ("tftp://h/", "tftp://hh/")
+        for length in (1000, 1500, 1560, 2000)
+        for behind in ("?", "?" + "y" * 50, "#y", "?y#" + "z" * 3000, "?" + "y" * 3000, "#" + "z" * 3000)
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("url", EDGES, ids=lambda url: repr(url[:30]))
+def test_page_says_at_edges_what_command_says(browser: Chrome, url: str) -> None:
+    assert answer(browser, url) == expected(url)
+
+
+def test_page_limits_url_as_command_does(browser: Chrome) -> None:
+    """To the last byte that fits the slot, and one more."""
+    for start in ("http://h/", "tftp://h/"):
+        (limit,) = re.findall(r"use at most (\d+) bytes", str(expected(start.ljust(9000, "x"))[1]))
+        for length in (int(limit), int(limit) + 1):
+            url = start.ljust(length, "x")
+            assert answer(browser, url) == expected(url)
