@@ -29,32 +29,33 @@ MADE_FOR := { pwd -P; python3 -I -c 'import sys; print(sys.version)'; }
 STALE := $(shell test -L .venv || { $(MADE_FOR) 2>&1 | cmp -s - .venv/created; } || echo stale)
 # Software emulation takes a core for each machine, but machines wait, too: one more test than cores.
 PYTEST := $(PYTHON) -m pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
-# Custom files in the template: docs/forking.md.
+# Custom files in the template: docs/how-to/customise.md.
 OVERRIDES := $(shell sed -n "s/^ *file *= *[\"']\([^\"']*\).*/\1/p" template/packages.toml)
 
-.PHONY: again help iso url-given template machines test test-all integration soak screens matrix compatibility commands layout lint unit boot bench web release update-packages clean
+.PHONY: again help iso url-given template machines test test-all integration soak screens matrix compatibility commands layout lint unit boot bench web site release update-packages clean
 
 help:
-	@echo "make iso URL='http://bootserver/boot'   write ./$(OUTPUT); sets up what is missing"
-	@echo "                (where apt knows no Debian, as on Ubuntu: DEBIAN_MIRROR=http://MIRROR/debian)"
-	@echo "make test       install what the tests need, and run them, but for the slow combinations"
-	@echo "make test-all   the same, with the slow combinations too"
-	@echo "make integration    boot machines from real boot servers, fetched from Debian, PyPI and npm"
-	@echo "make soak       boot sixty times in a row, and fail 480 times before it boots"
-	@echo "make screens    make the pictures in docs/screens again, from real boots"
-	@echo "make matrix     boot every machine from every medium; writes docs/matrix.md"
-	@echo "make compatibility   boot newer firmware and every network card; writes docs/firmware.md"
-	@echo "make commands   boot each build of iPXE; writes docs/commands.md"
-	@echo "make layout     the tables of docs/layout.md, from the image"
-	@echo "make lint       ruff and mypy"
-	@echo "make unit       the quick tests of src/: half a minute, with nothing but Python"
-	@echo "make boot       the tests that boot machines"
-	@echo "make bench      how long, how large, against what"
-	@echo "make web        the page that bakes in a browser: ./dist/boots-from.html"
-	@echo "make release    what a release consists of, in ./dist"
-	@echo "make update-packages       pin the newest firmware; shows features and sizes before and after"
-	@echo "make template   lay out the template again if its sources changed"
-	@echo "make clean      remove all that make made"
+	@echo "make iso URL='http://boot.example.com/boot'   write ./$(OUTPUT); sets up what is missing"
+	@echo "                     (if apt has no Debian packages, as on Ubuntu: DEBIAN_MIRROR=http://MIRROR/debian)"
+	@echo "make test            install the tools of the tests, and run all tests but the slow combinations"
+	@echo "make test-all        run the slow combinations also"
+	@echo "make integration     boot machines from real boot servers, fetched from Debian, PyPI and npm"
+	@echo "make soak            boot sixty times in a row, and fail 480 times before a boot"
+	@echo "make unit            the quick tests of src/: half a minute, with Python only"
+	@echo "make boot            the tests that boot machines"
+	@echo "make lint            ruff, mypy, and the workflows"
+	@echo "make bench           times and sizes"
+	@echo "make screens         the pictures in docs/screens, from real boots"
+	@echo "make matrix          docs/reference/matrix.md: boots every machine from every medium"
+	@echo "make compatibility   docs/reference/compatibility.md: boots newer firmware and every network card"
+	@echo "make commands        docs/reference/ipxe-commands.md: boots each build of iPXE"
+	@echo "make layout          the tables of docs/explanation/layout.md, from the image"
+	@echo "make site            the documentation site: build/site; a dead link is an error"
+	@echo "make web             the page that writes images in a browser: dist/boots-from.html"
+	@echo "make release         the release files, in dist/"
+	@echo "make update-packages pin the newest packages; shows features and sizes before and after"
+	@echo "make template        build the template again if its sources changed"
+	@echo "make clean           remove everything that make made"
 
 iso: url-given $(TEMPLATE)
 	@python3 src "$$BOOTS_FROM_URL"
@@ -91,6 +92,11 @@ $(OVERRIDES):
 	@$(LOCKED) $<
 	@touch $@
 
+.venv/site-tools: requirements/site.txt .venv/created $(TEMPLATE)
+	@echo "Python tools for the documentation site"
+	@$(LOCKED) $<
+	@touch $@
+
 machines: .venv/tools-installed
 	@template/install-dependencies test
 
@@ -112,6 +118,8 @@ lint: .venv/tools-installed
 	$(PYTHON) -m mypy
 	.venv/bin/zizmor --offline --quiet .github
 	$(PYTHON) -m check_jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(PYTHON) -m check_jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(PYTHON) -m check_jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[0-9]*.yml
 
 test: lint machines
 	$(PYTEST) --durations 5 -m "not thorough and not integration" --cov --cov-report=term
@@ -141,6 +149,9 @@ bench: machines
 
 web: $(TEMPLATE)
 	$(HOST_PYTHON) -m web
+
+site: .venv/site-tools
+	$(PYTHON) -m docgen.site
 
 release: .venv/release-tools
 	$(PYTHON) -m release

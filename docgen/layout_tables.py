@@ -1,6 +1,6 @@
 """The page about the image's layout: python -m docgen.layout_tables, which make layout runs.
 
-Writes the tables of docs/layout.md, and the picture beside it, from the template.
+Writes the tables of docs/explanation/layout.md, and the picture beside it, from the template.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from docgen import layout_picture
 from template import image_map
 from template.paths import CHECKOUT, TEMPLATE
 
-PAGE = CHECKOUT / "docs" / "layout.md"
+PAGE = CHECKOUT / "docs/explanation/layout.md"
 PICTURE = PAGE.with_suffix(".svg")
 
 

@@ -1,7 +1,7 @@
 """The documentation site: python -m docgen.site, which make site runs.
 
-Assembles what the site is made of in build/site-source: docs/, the pages of the checkout's top folder, and the page that
-writes images. Then MkDocs makes build/site of it, and refuses dead links. mkdocs.yml has the rest.
+Assembles the sources of the site in build/site-source: docs/, the pages of the top folder, and the page that writes
+images. Then MkDocs makes build/site from it, and refuses dead links. mkdocs.yml has the rest.
 """
 
 import os
@@ -14,19 +14,27 @@ from pathlib import Path
 
 import boots_from
 from boots_from import image
-from template.checkout import CHECKOUT
-from web import page as build_page
+from template.paths import BUILD, CHECKOUT
+from web import build_page
 
-SOURCE = CHECKOUT / "build" / "site-source"
-SITE = CHECKOUT / "build" / "site"
+SOURCE = BUILD / "site-source"
 TOP = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 IMAGE_PAGE = "boots-from.html"
 # What GitHub shows as nothing becomes a button.
 BUTTON = "<!-- the site has a button here -->"
 STYLE = """\
-/* A path or a hash breaks anywhere, before a table becomes wider than a phone. */
+.md-typeset h1, .md-typeset h2 { font-weight: 600; color: inherit; }
+/* A path or a hash breaks anywhere, before a table becomes wider than the page. */
 .md-typeset table:not([class]) code { overflow-wrap: anywhere; }
-.md-typeset table:not([class]) td { min-width: 6rem; }
+.md-typeset table:not([class]) :is(th, td) { min-width: 2.5rem; }
+.md-typeset table:not([class]) td:first-child { min-width: 5rem; }
+.md-typeset table:not([class]) td:has(code) { min-width: 7rem; }
+@media (max-width: 44em) {
+  .md-typeset h1 { font-size: 1.5em; }
+  .md-typeset table:not([class]) :is(th, td) { padding: .5em .6em; }
+  .md-typeset .headerlink { display: none; }
+  .md-typeset .md-button { padding: .5em 1em; }
+}
 """
 
 
@@ -65,9 +73,9 @@ def main() -> int:
     """Make the site; return the exit status, which is not 0 if a link is dead."""
     shutil.rmtree(SOURCE, ignore_errors=True)
     assemble(SOURCE)
-    # Its notice of the next major version is no warning of ours.
+    # Or the theme prints a notice about the next major version of MkDocs.
     env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--config-file", "mkdocs.yml"]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", "mkdocs.yml"]
     return subprocess.run(command, cwd=CHECKOUT, env=env, check=False).returncode
 
 

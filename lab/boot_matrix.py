@@ -67,7 +67,7 @@ def fat32(disk: Path, *files: Path) -> None:
 
 
 def _copied_files(image: Path, work: Path, server: RecordingServer) -> list[str]:
-    """Make a FAT32 stick with the ISO's files: what Rufus makes in ISO mode, or a person with a file manager."""
+    """Make a FAT32 stick with the files of the ISO: what Rufus makes in ISO mode, or a person with a file manager."""
     stick, tree = work / "stick.img", work / "tree"
     xorriso = ["xorriso", "-no_rc", "-osirrox", "on", "-indev", str(image), "-extract", "/", str(tree)]
     subprocess.run(xorriso, check=True, capture_output=True)
@@ -148,11 +148,11 @@ def _row(medium: Medium, why_not: str = "", columns: tuple[str, ...] = ()) -> Ro
     return Row(plain(medium), why_not=dict.fromkeys(columns, why_not))
 
 
-_NO_DRIVER = "the firmware of the machine has no driver for it"
+_NO_DRIVER = "the firmware of this machine lacks a driver for it"
 _NO_AHCI = ("ARM64", "ARM64, Secure Boot", "LoongArch64")
 _512 = "the FAT file system and the boot code count in sectors of 512 bytes; with others no hybrid image boots"
 _NO_BOOT_CODE = "copied files include no boot code: write the image itself"
-_NO_HTTP_BOOT = "the firmware of the machine, as Debian builds it, has no HTTP Boot"
+_NO_HTTP_BOOT = "the firmware of this machine, as Debian builds it, lacks HTTP Boot"
 
 ROWS = {
     "CD, IDE": Row(plain(media.IDE_CD), _OLD_PC),
@@ -167,7 +167,7 @@ ROWS = {
     "stick, USB 2 (EHCI)": _row(media.EHCI_STICK),
     "stick, USB 3 (xHCI)": _row(media.XHCI_STICK),
     "stick, USB 2, UAS": _row(media.UAS_STICK, _NO_DRIVER, _UEFI),
-    "FAT32 stick with the ISO's files": Row(_copied_files, why_not={"BIOS": _NO_BOOT_CODE}),
+    "FAT32 stick with the files of the ISO": Row(_copied_files, why_not={"BIOS": _NO_BOOT_CODE}),
     "disk, IDE": Row(plain(media.IDE_DISK), _OLD_PC),
     "disk, SATA": _row(media.SATA_DISK, _NO_DRIVER, _NO_AHCI),
     "disk, NVMe": _row(media.NVME_DISK),
@@ -175,7 +175,7 @@ ROWS = {
     "disk, virtio-SCSI": _row(media.SCSI_DISK),
     "disk, 4,096-byte sectors": _row(media.SECTORS_4K_DISK, _512, _ALL),
     "SD card": Row(_sd_card, why_not=dict.fromkeys(_UEFI, _NO_DRIVER)),
-    "ISO over HTTP, iPXE's sanboot": Row(_http_disk),
+    "ISO over HTTP, by sanboot of iPXE": Row(_http_disk),
     "ISO in memory, memdisk": Row(_memdisk, {"BIOS": COLUMNS["BIOS"]}),
     "no medium, UEFI HTTP Boot": Row(
         _http_boot,
@@ -242,7 +242,7 @@ def boot_cell(cell: Cell, server: RecordingServer, work: Path, variables: Path |
     Raises:
         BootError: it doesn't boot.
     """
-    # Whatever boots, but for media at 100 KB/s, takes 17 s at most: docs/matrix.md and docs/firmware.md.
+    # Whatever boots, but for media at 100 KB/s, takes 17 s at most: docs/reference/matrix.md and compatibility.md.
     firmware = replace(cell.firmware, seconds=30) if cell.why_not else cell.firmware
     for store in [variables] if variables else firmware.pflash[1:]:
         shutil.copy(store, work)

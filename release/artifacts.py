@@ -20,7 +20,7 @@ from template.unpinned import unpinned
 from web import build_page
 
 # The image for people who build nothing: they point this name in their LAN's DNS at their bty appliance. bty-web
-# 0.77.2 answers at another port and path: docs/servers.md has the line that redirects there.
+# 0.77.2 answers at another port and path: docs/how-to/boot-servers.md has the line that redirects there.
 PREBAKED_URL = "http://bty-server/boot"
 PREBAKED = "boots-from-bty.iso"
 ZIPAPP = "boots-from.pyz"

@@ -139,7 +139,7 @@ def main() -> int:
     except (BootError, StartError) as error:
         print(f"bump: {error}", file=sys.stderr)
         return 1
-    print("Now: make layout, make test, CHANGELOG.md, and the hashes in docs/secure-boot.md")
+    print("Now: make layout, make test, CHANGELOG.md, and the hashes in docs/how-to/secure-boot.md")
     return 0
 
 

@@ -37,7 +37,7 @@ BIOS = "ISOLINUX and ipxe.lkrn: iPXE for BIOS"
 URL = "slot: the script for your URL"
 MARK = "mark-running-*.efi: four small programs"
 
-_SHIM = "shim. UEFI's name for {} on removable media; Microsoft's signature makes Secure Boot run it"
+_SHIM = "shim, under the name that UEFI for {} looks for; Secure Boot runs it because Microsoft has signed it"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Row:
 
 # In the order of writing, which MokManager shows.
 ROWS = (
-    Row(ESP, HINT, ADVICE, FAT, "its name tells what to choose in MokManager"),
+    Row(ESP, HINT, ADVICE, FAT, "its name says which file to choose in MokManager"),
     Row(
         ESP, "EFI/BOOT/grubx64.efi", "usr/lib/ipxe/ipxe-amd64.efi", "grubx64.efi: iPXE for x86-64",
         "iPXE for x86-64, under the only name that shim starts", enroll="x86-64",
@@ -112,7 +112,7 @@ ROWS = (
     # Again -x86_64 and so on are ${buildarch}. Next to the script, since firmware reads 64 KiB at once.
     Row(
         ESP, "EFI/BOOT/mark-running-x86_64.efi", MARKS["x86_64"], MARK,
-        "tells a second iPXE that it runs inside a first one, and is to start the next disk; iPXE starts it on x86-64",
+        "tells a second iPXE that it runs inside another one and must start the next disk; iPXE starts it on x86-64",
         enroll="x86-64, local disk by sanboot",
     ),
     Row(
@@ -124,14 +124,14 @@ ROWS = (
     # The last of them: a template that was cut off has lost it, which is seen.
     Row(
         ESP, image.SCRIPT, SLOT, URL,
-        "**slot**: the script, which alone differs between two images. iPXE on UEFI looks for it where it was loaded "
-        "from; on BIOS it is the initrd, which iPXE takes for its script",
+        "**slot**: the script, the only difference between two images. iPXE on UEFI looks for it where iPXE was loaded "
+        "from; on BIOS it is the initrd, which iPXE uses as its script",
     ),
 
-    Row(ISO, ISOLINUX, "usr/lib/ISOLINUX/isolinux.bin", BIOS, "BIOS's boot loader, for CD and stick alike"),
+    Row(ISO, ISOLINUX, "usr/lib/ISOLINUX/isolinux.bin", BIOS, "the boot loader for BIOS, on CD and stick"),
     Row(
         ISO, "boot/isolinux/ldlinux.c32", "usr/lib/syslinux/modules/bios/ldlinux.c32", BIOS,
-        "ISOLINUX's other half, without which it stops",
+        "the other half of ISOLINUX, without which it stops",
     ),
     Row(ISO, "boot/isolinux/isolinux.cfg", CONFIGURATION, BIOS, "tells ISOLINUX to load the next two"),
     Row(

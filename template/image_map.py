@@ -55,13 +55,13 @@ def ranges(image: Path) -> list[Range]:
     found = [
         Range(
             0, 432, "MBR, boot code",
-            "BIOS from stick or disk: finds isolinux.bin, whose block is written into it", _TABLES,
+            "for BIOS from stick or disk: holds the block of isolinux.bin, and starts it", _TABLES,
         ),
         Range(432, 80, "MBR, partition table", "see the partitions below", _TABLES),
-        Range(SECTOR, SECTOR, "GPT header", "some UEFIs look for the ESP of a stick in a GPT alone", _TABLES),
+        Range(SECTOR, SECTOR, "GPT header", "some UEFIs look for the ESP of a stick only in a GPT", _TABLES),
         Range(2 * SECTOR, entries, "GPT entries", "see the partitions below", _TABLES),
         Range(
-            16 * BLOCK, 4 * BLOCK, "volume descriptors", "ISO 9660, El Torito, Joliet (Windows' names), end", _TREE
+            16 * BLOCK, 4 * BLOCK, "volume descriptors", "ISO 9660, El Torito, Joliet (names for Windows), end", _TREE
         ),
         Range(32 * BLOCK, 3 * BLOCK, "volume descriptors", "the same of partition 1 of a stick", _TREE),
         Range(
@@ -127,7 +127,7 @@ def tables(image: Path) -> str:
 
     report = _report(image)
     whys = (
-        "active, or some BIOSes don't boot a stick; the ISO 9660 tree but for what is on the ESP",
+        "active, because some BIOSes boot no other stick; the ISO 9660 tree without the files of the ESP",
         "the ESP, for UEFI from a stick",
     )
     lines += [

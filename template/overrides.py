@@ -1,4 +1,4 @@
-"""Custom files in place of packaged ones: the [[override]] tables of packages.toml, as docs/forking.md describes."""
+"""Custom files in place of packaged ones: the [[override]] tables of packages.toml (docs/how-to/customise.md)."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""A checkout that somebody changes as docs/forking.md says."""
+"""A checkout that somebody changes as docs/how-to/customise.md says."""
 
 import os
 import re
@@ -71,6 +71,12 @@ class Fork:
         """Add a file to it."""
         (self.place / name).parent.mkdir(exist_ok=True)
         (self.place / name).write_bytes(content)
+
+
+def override(place: Path) -> str:
+    """Return the first table [[override]] of the how-to page, in a checkout."""
+    page = (place / "docs/how-to/customise.md").read_text()
+    return str(re.findall(r"^```toml\n(.*?)```", page, re.DOTALL | re.MULTILINE)[0])
 
 
 def script(baked: bytes, size: int = image.SLOT_SIZE) -> str:

@@ -1,4 +1,4 @@
-"""What docs/forking.md says of the script and of a file of one's own boots; tests/template has the rest of it."""
+"""Images that were changed as docs/how-to/customise.md says boot; tests/template tests the changes."""
 
 import re
 import subprocess
@@ -16,16 +16,16 @@ from lab.media import AHCI_CD
 from template import apt
 from template.paths import CACHE, CHECKOUT, PACKAGES
 from template.pins import load_pins
-from tests.custom_checkout import Fork, leave_out_secure_boot
+from tests.custom_checkout import Fork, leave_out_secure_boot, override
 
 SCRIPT = "src/boots_from/boot.ipxe"
 
 
 def lines(what: str) -> str:
     """Return the script's lines that the page gives for something."""
-    page = (CHECKOUT / "docs/forking.md").read_text()
-    (found,) = re.findall(rf"^- {what}:.*?\n  ```\n(.*?)  ```\n", page, re.MULTILINE | re.DOTALL)
-    return re.sub("^  ", "", str(found), flags=re.MULTILINE)
+    page = (CHECKOUT / "docs/how-to/customise.md").read_text()
+    (found,) = re.findall(rf"^- {what}:.*?\n    ```\n(.*?)    ```\n", page, re.MULTILINE | re.DOTALL)
+    return re.sub("^    ", "", str(found), flags=re.MULTILINE)
 
 
 def serve(lan: Lan, says: str) -> None:
@@ -114,8 +114,7 @@ def test_file_that_is_signed_with_a_key_that_the_machine_trusts(lan: Lan, tmp_pa
     signed = fork.place / "own/mine.efi"
     keys: list[str | Path] = ["--key", key, "--cert", certificate]
     subprocess.run(["sbsign", *keys, "--output", signed, unsigned], check=True, capture_output=True)
-    (example,) = re.findall(r"```toml\n(.*?)```", (fork.place / "docs/forking.md").read_text(), re.DOTALL)
-    fork.add("template/packages.toml", example)
+    fork.add("template/packages.toml", override(fork.place))
     variables = UEFI_SECURE.pflash[1]
     program = Path(sys.executable).with_name("virt-fw-vars")
     words = ["--input", variables, "--output", lan.work / variables.name, "--add-db", str(uuid.uuid4()), certificate]

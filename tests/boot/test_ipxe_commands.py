@@ -50,7 +50,7 @@ md5sum boot-files
 echo checked ${mac}
 sleep 600
 """
-# docs/servers.md has this recipe.
+# docs/how-to/boot-servers.md has this recipe.
 HAND_OVER = """\
 #!ipxe
 iseq ${platform} efi || chain tftp://bty-server/ipxe.lkrn

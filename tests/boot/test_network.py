@@ -239,7 +239,7 @@ def test_slow_server_behind_the_second_card(lan: Lan, boot: Boot) -> None:
 @pytest.mark.parametrize("command", ["dhcp", "dhcp netX"])
 @pytest.mark.thorough
 def test_report_names_the_card_that_the_script_of_the_server_has_changed_to(lan: Lan, boot: Boot, command: str) -> None:
-    """Plain dhcp takes the first card that gets an address; docs/servers.md says to leave it out, or write netX."""
+    """Plain dhcp takes the first card that gets an address; boot-servers.md says to leave it out, or write netX."""
     no_way_to_the_server(lan)
     good(lan)
     (lan.www / "boot").write_text(f"#!ipxe\n{command}\nchain missing\n")

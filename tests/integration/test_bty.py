@@ -18,7 +18,7 @@ from tests.integration import debian_linux
 
 VERSION = "0.77.2"  # requirements/bty.txt has it
 URL = "http://bty-server:8080/pxe-bootstrap.ipxe"
-# docs/servers.md has this line. The port is in it since bty's scripts name the host and port that it was asked by.
+# docs/how-to/boot-servers.md has this line, with the port, because bty scripts name the host and port of the request.
 BTY = "http://127.0.0.1:8080"
 NGINX = "location = /boot { return 302 http://$host:8080/pxe-bootstrap.ipxe; }"
 

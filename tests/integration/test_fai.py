@@ -67,7 +67,7 @@ def test_installed_machine_boots_its_disk(
 @pytest.mark.parametrize("card", [0], indirect=True)
 @pytest.mark.parametrize("firmware", [BIOS], ids=lambda firmware: firmware.name, indirect=True)
 def test_its_own_pxelinux_stands_still(fai: list[str], lan: Lan, boot: Boot, card: int) -> None:
-    """So docs/servers.md says to put another in its place."""
+    """So docs/how-to/boot-servers.md says to put another in its place."""
     lan.run(*fai, "-o", lan.mac(card))
     booted = boot("tftp://bty-server/fai/lpxelinux.0")
     booted.wait_for("PXELINUX 6.04 lwIP", 60)

@@ -39,6 +39,6 @@ def test_machine_is_known_and_goes_on_to_its_disk(
 
 
 def test_its_bootstrap_script_asks_for_the_first_card(pixie: None, lan: Lan, boot: Boot, card: int) -> None:
-    """Whichever card the machine got it by: so docs/servers.md gives the other URL."""
+    """Whichever card the machine got it by: so docs/how-to/boot-servers.md gives the other URL."""
     boot("http://bty-server:8080/pxe-bootstrap.ipxe").wait_for("pixie: no bootable plan", 60)
     assert known(lan) == [lan.mac(0)]

@@ -207,9 +207,10 @@ def test_longest_tftp_url_with_something_behind_its_path(behind: str) -> None:
             image.script_for(boot_url.parse(url[: limit + 1]))
 
 
-def test_readme_says_how_long_a_url_may_be() -> None:
+def test_page_says_how_long_a_url_may_be() -> None:
     limits = [len(longest(prefix)) for prefix in ("http://h/", "tftp://h/")]
-    said = re.search(r"about ([\d,]+) bytes, for tftp half of that", (CHECKOUT / "README.md").read_text())
+    page = (CHECKOUT / "docs/reference/urls.md").read_text()
+    said = re.search(r"about ([\d,]+) bytes long, for tftp half of that", page)
     assert said
     number = int(said[1].replace(",", ""))
     assert number == limits[0] // 100 * 100
@@ -274,7 +275,7 @@ def test_firmware_list() -> None:
 
 @pinned_only
 def test_hashes_to_enroll_are_in_the_page() -> None:
-    page = (CHECKOUT / "docs/secure-boot.md").read_text()
+    page = (CHECKOUT / "docs/how-to/secure-boot.md").read_text()
     for line in image.hashes_to_enroll(TEMPLATE):
         path, digits, what = line.split(maxsplit=2)
         assert f"| `{path}` | {what} | `{bytes.fromhex(digits).hex(' ').upper()}` |" in page
