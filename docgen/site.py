@@ -28,6 +28,7 @@ STYLE = """\
 .md-typeset table:not([class]) code { overflow-wrap: anywhere; }
 .md-typeset table:not([class]) :is(th, td) { min-width: 2.5rem; }
 .md-typeset table:not([class]) td:first-child { min-width: 5rem; }
+.md-typeset table:not([class]) td[style*="right"] { white-space: nowrap; }
 .md-typeset table:not([class]) td:has(code) { min-width: 7rem; }
 @media (max-width: 44em) {
   .md-typeset h1 { font-size: 1.5em; }
