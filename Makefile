@@ -29,13 +29,13 @@ MADE_FOR := { pwd -P; python3 -I -c 'import sys; print(sys.version)'; }
 STALE := $(shell test -L .venv || { $(MADE_FOR) 2>&1 | cmp -s - .venv/created; } || echo stale)
 # Each emulated machine uses one core, but sometimes waits, so one more test than there are cores runs at a time.
 PYTEST := $(PYTHON) -m pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
-# Custom files in the template: docs/forking.md.
+# Custom files in the template: docs/how-to/customise.md.
 OVERRIDES := $(shell sed -n "s/^ *file *= *[\"']\([^\"']*\).*/\1/p" template/packages.toml)
 
-.PHONY: again help iso require-url template machines test test-all integration soak screens matrix compatibility commands layout lint unit boot bench web release update-packages clean
+.PHONY: again help iso require-url template machines test test-all integration soak screens matrix compatibility commands layout lint unit boot bench web site release update-packages clean
 
 help:
-	@echo "make iso URL='http://bootserver/boot'   write ./$(OUTPUT), after installing what is missing"
+	@echo "make iso URL='http://boot.example.com/boot'   write ./$(OUTPUT), after installing what is missing"
 	@echo "                       (if apt has no Debian mirror, as on Ubuntu, add DEBIAN_MIRROR=http://MIRROR/debian)"
 	@echo "make test              install the test tools and run all tests except the slow ones"
 	@echo "make test-all          the same, with the slow tests"
@@ -46,11 +46,12 @@ help:
 	@echo "make soak              boot 60 times in a row, and let four machines fail 480 times before they boot"
 	@echo "make bench             measure times and sizes, and compare them with their targets"
 	@echo "make screens           take the screenshots in docs/screens from real boots"
-	@echo "make matrix            boot every machine from every medium, for docs/matrix.md"
-	@echo "make compatibility     boot newer firmware and every network card, for docs/firmware.md"
-	@echo "make commands          boot each build of iPXE, for docs/commands.md"
-	@echo "make layout            read the image, for docs/layout.md"
+	@echo "make matrix            boot every machine from every medium, for docs/reference/matrix.md"
+	@echo "make compatibility     boot newer firmware and every network card, for docs/reference/compatibility.md"
+	@echo "make commands          boot each build of iPXE, for docs/reference/ipxe-commands.md"
+	@echo "make layout            read the image, for docs/explanation/layout.md"
 	@echo "make web               write ./dist/boots-from.html, the web page that bakes images"
+	@echo "make site              build the documentation site in build/site; a dead link is an error"
 	@echo "make release           write the release files to ./dist"
 	@echo "make update-packages   pin the newest packages; shows features and sizes before and after"
 	@echo "make template          build the template if its sources changed"
@@ -91,6 +92,11 @@ $(OVERRIDES):
 	@$(LOCKED) $<
 	@touch $@
 
+.venv/site-tools: requirements/site.txt .venv/created $(TEMPLATE)
+	@echo "Python tools for the documentation site"
+	@$(LOCKED) $<
+	@touch $@
+
 machines: .venv/tools-installed
 	@template/install-dependencies test
 
@@ -112,6 +118,8 @@ lint: .venv/tools-installed
 	$(PYTHON) -m mypy
 	.venv/bin/zizmor --offline --quiet .github
 	$(PYTHON) -m check_jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(PYTHON) -m check_jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(PYTHON) -m check_jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[0-9]*.yml
 
 test: lint machines
 	$(PYTEST) --durations 5 -m "not thorough and not integration" --cov --cov-report=term
@@ -141,6 +149,9 @@ bench: machines
 
 web: $(TEMPLATE)
 	$(HOST_PYTHON) -m web
+
+site: .venv/site-tools
+	$(PYTHON) -m docgen.site
 
 release: .venv/release-tools
 	$(PYTHON) -m release

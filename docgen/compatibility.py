@@ -1,7 +1,7 @@
 """Boot newer firmware, every network card, slow media: python -m docgen.compatibility, which make compatibility runs.
 
-Without arguments it boots everything and writes docs/firmware.md. Arguments are names of rows: then it boots only these
-rows, and writes no file.
+Without arguments it boots everything and writes docs/reference/compatibility.md. If arguments name rows, it boots only
+these and writes no file.
 """
 
 import re
@@ -19,13 +19,15 @@ from lab.media import Medium
 from lab.recording_server import RecordingServer
 from template.paths import CHECKOUT
 
-PAGE = CHECKOUT / "docs" / "firmware.md"
+PAGE = CHECKOUT / "docs/reference/compatibility.md"
 SLOW = 100 * 1024  # bytes per second
 
 _MEDIA = {"USB CD": media.XHCI_CD, "USB stick": media.XHCI_STICK, "NVMe disk": media.NVME_DISK}
 _E1000 = ("-netdev", "user,id=lan0", "-device", "e1000,netdev=lan0,romfile=")  # every U-Boot has a driver for it
 _U_BOOT_TARGETS = "USB is not among its boot_targets, as Debian builds it"
-_U_BOOT_CD = "it counts the ESP of a CD in the CD's sectors of 2,048 bytes, and the FAT file system in its own of 512"
+_U_BOOT_CD = (
+    "it counts the ESP of a CD in sectors of 2,048 bytes, as on the CD, and the FAT file system in sectors of 512"
+)
 
 
 def _latest() -> Iterator[Cell]:
@@ -86,7 +88,7 @@ def _latest() -> Iterator[Cell]:
 # Network devices of QEMU that are not cards of a PC: a switch, an RDMA function of vmxnet3, and virtio without PCI.
 _NO_CARDS = ("rocker", "pvrdma", "virtio-net-device")
 _HANGS = "this build of iPXE hangs while it starts the card; iPXE 2.0 drives it"
-_NO_DRIVER = "this build of iPXE has no driver for it, and the firmware drives none"
+_NO_DRIVER = "this build of iPXE lacks a driver for it, and so does the firmware"
 _WHY_NO_CARD = {
     ("tulip", "UEFI"): _HANGS,
     **{(model, column): _NO_DRIVER for model in ("ne2k_isa", "usb-net") for column in ("BIOS", "UEFI")},
@@ -134,9 +136,9 @@ def _throttled(medium: Medium) -> Attach:
 _NO_LOADER = {
     "GRUB": (
         "GRUB starts shim as a file of the whole drive, where the firmware sees no file system, and so shim does not "
-        "find iPXE: let the firmware itself boot the image"
+        "find iPXE: let the firmware boot the image"
     ),
-    "rEFInd": "of the image rEFInd lists MokManager alone: let the firmware itself boot it",
+    "rEFInd": "rEFInd lists only MokManager of the image: let the firmware boot the image",
 }
 
 
@@ -183,17 +185,18 @@ TABLES: dict[str, Callable[[], Iterator[Cell]]] = {
 
 
 _PAGE = """\
-# Firmware and network cards
+# Compatibility
 
 <!-- written by make compatibility -->
 
-Seconds from power on to the machine's first request at the server, as in the [boot matrix](boot_matrix.md).
+Each number is the seconds from power on to the first request at the server, as in the [boot matrix](matrix.md). "no"
+has a footnote with the reason. For real machines see [Hardware reports](../hardware-reports.md).
 
-## Firmware that Debian's releases do not have yet
+## Firmware that is newer than that of Debian releases
 
 {latest}
 
-Secure Boot: iPXE's hash was enrolled before. Strict NX: no memory is writable and executable at once.
+Secure Boot: the hash of iPXE was enrolled before. Strict NX: memory is never writable and executable at once. Versions:
 {versions}.
 
 ## Every network card that QEMU has
@@ -202,11 +205,12 @@ Secure Boot: iPXE's hash was enrolled before. Strict NX: no memory is writable a
 
 ## Media at 100 KB/s
 
-A BMC's virtual media over a slow link. BIOS reads 0.6 MB of the image, UEFI 2.4 MB, and no time-out strikes.
+Virtual media of a BMC over a slow link. BIOS reads 0.6 MB of the image, UEFI 2.4 MB, and everything boots without a
+timeout.
 
 {slow}
 
-## Started by a boot loader on the machine's disk
+## Started by a boot loader on the disk of the machine
 
 {loaders}
 
@@ -215,7 +219,7 @@ A BMC's virtual media over a slow link. BIOS reads 0.6 MB of the image, UEFI 2.4
 
 
 def _page(tables: dict[str, list[Cell]], results: Results) -> str:
-    """Return docs/firmware.md."""
+    """Return docs/reference/compatibility.md."""
     reasons: dict[str, int] = {}
     texts = {title: table({cell: results[cell] for cell in cells}, reasons) for title, cells in tables.items()}
     versions = ", ".join(debian.versions(debian.unpack(debian.LATEST_FIRMWARE)))

@@ -1,6 +1,6 @@
 """List the commands of each build of iPXE: python -m docgen.ipxe_commands, which make commands runs.
 
-Boots each build, runs its command "help", and writes the tables in docs/commands.md.
+Boots each build, runs its command "help", and writes the tables in docs/reference/ipxe-commands.md.
 """
 
 import re
@@ -15,7 +15,7 @@ from lab.machine import USER_NETWORK, Machine
 from lab.media import SCSI_CD
 from template.paths import CHECKOUT
 
-PAGE = CHECKOUT / "docs" / "commands.md"
+PAGE = CHECKOUT / "docs/reference/ipxe-commands.md"
 BUILDS = ("BIOS", "UEFI", "ARM64", "RISC-V 64", "LoongArch64")
 ECDSA = ("UEFI", "ARM64")
 

@@ -1,4 +1,4 @@
-"""Write the tables in docs/layout.md, and docs/layout.svg: python -m docgen.layout_tables, which make layout runs.
+"""Write the tables in docs/explanation/layout.md, and its picture: python -m docgen.layout_tables, which make layout runs.
 
 Both are made from the template.
 """
@@ -9,7 +9,7 @@ from docgen import layout_picture
 from template import image_map
 from template.paths import CHECKOUT, TEMPLATE
 
-PAGE = CHECKOUT / "docs" / "layout.md"
+PAGE = CHECKOUT / "docs/explanation/layout.md"
 PICTURE = PAGE.with_suffix(".svg")
 
 

@@ -1,6 +1,6 @@
 """Boot every machine from every medium: python -m docgen.matrix_table, which make matrix runs.
 
-Writes docs/matrix.md.
+Writes docs/reference/matrix.md.
 """
 
 import subprocess
@@ -9,7 +9,7 @@ from lab import debian
 from lab.boot_matrix import Results, boot_all, cell_at, names
 from template.paths import CHECKOUT
 
-PAGE = CHECKOUT / "docs" / "matrix.md"
+PAGE = CHECKOUT / "docs/reference/matrix.md"
 
 
 def table(results: Results, reasons: dict[str, int], corner: str = "|") -> str:
@@ -37,7 +37,7 @@ def notes(reasons: dict[str, int]) -> str:
 
 
 def _page(results: Results) -> str:
-    """Return docs/matrix.md."""
+    """Return docs/reference/matrix.md."""
     reasons: dict[str, int] = {}
     return _PAGE.format(
         booted=sum(seconds is not None for seconds in results.values()),
@@ -61,16 +61,16 @@ _PAGE = """\
 
 <!-- written by make matrix -->
 
-One image, {all} machines and media: {booted} boot. Each number is the seconds from power on to the
-machine's first request at the server, under software emulation, two machines at a time. An empty cell: no such
-machines.
+One image, {all} combinations of machine and medium: {booted} boot. Each number is the seconds from power on to the
+first request at the server, under software emulation, two machines at a time. "no" has a footnote with the reason. An
+empty cell means that this machine cannot have this medium.
 
 {table}
 
 {notes}
 
-Secure Boot: iPXE's hash was enrolled before; no question was asked. "ISO over HTTP" is another iPXE that
-takes the image as a disk, block by block, after it has booted itself; its time counts from power on.
+Secure Boot: the hash of iPXE was enrolled before, and the machine asked nothing. "ISO over HTTP": another iPXE boots
+first, and then uses the image as a disk over HTTP, block by block. Its time also counts from power on.
 
 Machines: {machines}.
 """

@@ -28,7 +28,7 @@ from template.paths import CHECKOUT
 from web import build_page
 
 SCREENS = CHECKOUT / "docs" / "screens"
-URL = "http://bty-server/boot"
+URL = "http://boot.example.com/boot"
 
 
 def _plain(lan: Lan) -> None:
@@ -52,7 +52,7 @@ def _three_cards(lan: Lan) -> None:
 
 def _private_ca(lan: Lan) -> None:
     lan.segment()
-    lan.http(lan.https_directives(trustme.CA().issue_cert("bty-server")))
+    lan.http(lan.https_directives(trustme.CA().issue_cert("boot.example.com")))
 
 
 # Name of the screenshot to: kind of machine, URL, function that sets up the LAN, last text on the console.
@@ -66,8 +66,8 @@ PICTURES: dict[str, tuple[Firmware, str, Callable[[Lan], object], str]] = {
     "unknown-host": (BIOS, "http://nosuchname/boot", _plain, AGAIN),
     "refused": (BIOS, URL, _plain, AGAIN),
     "silent-host": (BIOS, "http://10.0.0.77/boot", _plain, AGAIN),
-    "not-found": (BIOS, "http://bty-server/missing", _serving("#!ipxe\n"), AGAIN),
-    "certificate": (UEFI, "https://bty-server/boot", _private_ca, AGAIN),
+    "not-found": (BIOS, "http://boot.example.com/missing", _serving("#!ipxe\n"), AGAIN),
+    "certificate": (UEFI, "https://boot.example.com/boot", _private_ca, AGAIN),
     "web-page-bios": (BIOS, URL, _serving("<html>Welcome</html>\n"), "a web page?"),
     "web-page-uefi": (UEFI, URL, _serving("<html>Welcome</html>\n"), AGAIN),
     "script-failed": (BIOS, URL, _serving("#!ipxe\nchain missing\n"), AGAIN),
@@ -114,9 +114,9 @@ def take_ecdsa_ipxe() -> None:
         mok_manager.boot_and_enroll(UEFI_SECURE, lan.work)
         ca = trustme.CA()
         lan.segment()
-        lan.http(lan.https_directives(ca.issue_cert("bty-server")))
+        lan.http(lan.https_directives(ca.issue_cert("boot.example.com")))
         trusts = trusting([ca], lan.work, UEFI_SECURE)
-        with lan.machine(trusts, "https://bty-server/boot", "screen-ecdsa-ipxe", "-device", "VGA") as booted:
+        with lan.machine(trusts, "https://boot.example.com/boot", "screen-ecdsa-ipxe", "-device", "VGA") as booted:
             booted.wait_for(AGAIN, 120, may_fail=True)
             time.sleep(1)
             _dump(booted, "secure-boot-ecdsa")

@@ -148,11 +148,11 @@ def _row(medium: Medium, why_not: str = "", columns: tuple[str, ...] = ()) -> Ro
     return Row(plain(medium), why_not=dict.fromkeys(columns, why_not))
 
 
-_NO_DRIVER = "the firmware of the machine has no driver for it"
+_NO_DRIVER = "the firmware of this machine lacks a driver for it"
 _NO_AHCI = ("ARM64", "ARM64, Secure Boot", "LoongArch64")
 _512 = "the FAT file system and the boot code count in sectors of 512 bytes; with others no hybrid image boots"
 _NO_BOOT_CODE = "copied files include no boot code: write the image itself"
-_NO_HTTP_BOOT = "the firmware of the machine, as Debian builds it, has no HTTP Boot"
+_NO_HTTP_BOOT = "the firmware of this machine, as Debian builds it, lacks HTTP Boot"
 
 ROWS = {
     "CD, IDE": Row(plain(media.IDE_CD), _OLD_PC),
@@ -167,7 +167,7 @@ ROWS = {
     "stick, USB 2 (EHCI)": _row(media.EHCI_STICK),
     "stick, USB 3 (xHCI)": _row(media.XHCI_STICK),
     "stick, USB 2, UAS": _row(media.UAS_STICK, _NO_DRIVER, _UEFI),
-    "FAT32 stick with the ISO's files": Row(_copied_files, why_not={"BIOS": _NO_BOOT_CODE}),
+    "FAT32 stick with the files of the ISO": Row(_copied_files, why_not={"BIOS": _NO_BOOT_CODE}),
     "disk, IDE": Row(plain(media.IDE_DISK), _OLD_PC),
     "disk, SATA": _row(media.SATA_DISK, _NO_DRIVER, _NO_AHCI),
     "disk, NVMe": _row(media.NVME_DISK),
@@ -175,7 +175,7 @@ ROWS = {
     "disk, virtio-SCSI": _row(media.SCSI_DISK),
     "disk, 4,096-byte sectors": _row(media.SECTORS_4K_DISK, _512, _ALL),
     "SD card": Row(_sd_card, why_not=dict.fromkeys(_UEFI, _NO_DRIVER)),
-    "ISO over HTTP, iPXE's sanboot": Row(_http_disk),
+    "ISO over HTTP, by sanboot of iPXE": Row(_http_disk),
     "ISO in memory, memdisk": Row(_memdisk, {"BIOS": COLUMNS["BIOS"]}),
     "no medium, UEFI HTTP Boot": Row(
         _http_boot,
@@ -242,7 +242,8 @@ def boot_cell(cell: Cell, server: RecordingServer, work: Path, variables: Path |
     Raises:
         BootError: the machine does not boot.
     """
-    # Machines that boot take 17 s at most, except from media at 100 KB/s (docs/matrix.md, docs/firmware.md).
+    # Machines that boot take 17 s at most, except from media at 100 KB/s: matrix.md and compatibility.md in
+    # docs/reference/.
     firmware = replace(cell.firmware, seconds=30) if cell.why_not else cell.firmware
     for store in [variables] if variables else firmware.pflash[1:]:
         shutil.copy(store, work)

@@ -31,7 +31,9 @@ from lab.media import AHCI_CD, Medium
 from lab.namespaces import unshare
 
 IQN = "iqn.2004-01.example.boots-from:disk"
-NAME = "bty-server"  # the DNS of every segment resolves this name to the host side of the segment
+# The DNS of every segment resolves both names to the host side of the segment.
+NAME = "bty-server"
+EXAMPLE = "boot.example.com"  # in the documentation
 
 
 class Server:
@@ -224,7 +226,7 @@ class Lan:
         command += [f"--interface={port}", "--bind-dynamic", "--except-interface=lo"]
         command += ["--enable-tftp", f"--tftp-root={self.www}"]
         if ipv4:
-            command += [f"--dhcp-range=10.0.{number}.100,10.0.{number}.199,1h", f"--address=/{NAME}/{host}"]
+            command += [f"--dhcp-range=10.0.{number}.100,10.0.{number}.199,1h", f"--address=/{NAME}/{EXAMPLE}/{host}"]
             if router != "self":
                 command.append(f"--dhcp-option=option:router{',' + router if router else ''}")
             if not dns:
@@ -232,7 +234,7 @@ class Lan:
         if ipv6:
             prefix = f"fd00:0:0:{number}"
             range6 = f"{prefix}::,ra-only" if ipv6 == "slaac" else f"{prefix}::100,{prefix}::1ff,64"
-            command += ["--enable-ra", f"--dhcp-range={range6}", f"--address=/{NAME}/{prefix}::1"]
+            command += ["--enable-ra", f"--dhcp-range={range6}", f"--address=/{NAME}/{EXAMPLE}/{prefix}::1"]
         if answers_after:
             command.append(f"--dhcp-reply-delay={answers_after}")
         self.start(*command, *options, name=f"dnsmasq{number}").wait_for("started, version")

@@ -20,7 +20,7 @@ from template.unpinned import unpinned
 from web import build_page
 
 # The URL of the image for users of a bty appliance, who give the appliance this name in the DNS of their LAN. bty-web
-# listens on another port and path; docs/servers.md has the configuration line that redirects there.
+# listens on another port and path; docs/how-to/boot-servers.md has the configuration line that redirects there.
 PREBAKED_URL = "http://bty-server/boot"
 PREBAKED = "boots-from-bty.iso"
 ZIPAPP = "boots-from.pyz"

@@ -137,7 +137,7 @@ def main() -> int:
     except (BootError, StartError) as error:
         print(f"update-packages: error: {error}", file=sys.stderr)
         return 1
-    print("Next: run make layout and make test, update the hashes in docs/secure-boot.md, and add to CHANGELOG.md")
+    print("Next: make layout, then put the new hashes into docs/how-to/secure-boot.md and CHANGELOG.md, then make test")
     return 0
 
 

@@ -121,7 +121,7 @@ def _of_esp(file: Path, offset: int, tree: dict[str, tuple[int, int]]) -> Iterat
 
 
 def tables(image: Path) -> str:
-    """Return the Markdown tables for docs/layout.md: byte ranges, partitions, El Torito entries."""
+    """Return the Markdown tables for docs/explanation/layout.md: byte ranges, partitions, El Torito entries."""
     parts = ranges(image)
     total = image.stat().st_size
     lines = ["| first byte | bytes | content | purpose |", "| ---: | ---: | --- | --- |"]

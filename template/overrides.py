@@ -1,4 +1,4 @@
-"""Reads the [[override]] tables of packages.toml: custom files that replace packaged ones (see docs/forking.md)."""
+"""Reads the [[override]] tables of packages.toml: custom files in place of packaged ones (docs/how-to/customise.md)."""
 
 import hashlib
 import re

@@ -77,6 +77,12 @@ class Fork:
         (self.place / name).write_bytes(content)
 
 
+def override(place: Path) -> str:
+    """Return the first table [[override]] of the how-to page, in a checkout."""
+    page = (place / "docs/how-to/customise.md").read_text()
+    return str(re.findall(r"^```toml\n(.*?)```", page, re.DOTALL | re.MULTILINE)[0])
+
+
 def script(baked: bytes, size: int = image.SLOT_SIZE) -> str:
     """Return the script of an image whose slot has `size` bytes."""
     return baked[(start := baked.index(b"#!ipxe\n")) : start + size].decode("ascii").rstrip("\n")

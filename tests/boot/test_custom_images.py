@@ -3,29 +3,31 @@
 import re
 import subprocess
 import sys
+import textwrap
 import uuid
 from pathlib import Path
 
 import pytest
 import trustme
 
-from lab import vlan_trunk
+from lab import debian, mok_manager, vlan_trunk
 from lab.firmware import BIOS, UEFI, UEFI_SECURE
 from lab.lan import Lan
 from lab.media import AHCI_CD
 from template import apt
 from template.paths import CACHE, CHECKOUT, PACKAGES
 from template.pins import load_pins
-from tests.custom_checkout import Fork, leave_out_secure_boot
+from tests.boot.test_secure_boot import trust_microsoft
+from tests.custom_checkout import Fork, leave_out_secure_boot, override
 
 SCRIPT = "src/boots_from/boot.ipxe"
 
 
 def documented_lines(what: str) -> str:
     """Return the script lines that the page gives for a change, such as "A VLAN"."""
-    page = (CHECKOUT / "docs/forking.md").read_text()
-    (found,) = re.findall(rf"^- {what}:.*?\n  ```\n(.*?)  ```\n", page, re.MULTILINE | re.DOTALL)
-    return re.sub("^  ", "", str(found), flags=re.MULTILINE)
+    page = (CHECKOUT / "docs/how-to/customise.md").read_text()
+    (found,) = re.findall(rf"^- {what}:.*?\n    ```\n(.*?)    ```\n", page, re.MULTILINE | re.DOTALL)
+    return re.sub("^    ", "", str(found), flags=re.MULTILINE)
 
 
 def serve_greeting(lan: Lan, greeting: str) -> None:
@@ -115,8 +117,7 @@ def test_ipxe_signed_with_key_in_db_boots_under_secure_boot(lan: Lan, tmp_path: 
     signed = fork.place / "own/mine.efi"
     keys: list[str | Path] = ["--key", key, "--cert", certificate]
     subprocess.run(["sbsign", *keys, "--output", signed, unsigned], check=True, capture_output=True)
-    (example,) = re.findall(r"```toml\n(.*?)```", (fork.place / "docs/forking.md").read_text(), re.DOTALL)
-    fork.add("template/packages.toml", example)
+    fork.add("template/packages.toml", override(fork.place))
     variables = UEFI_SECURE.pflash[1]
     program = Path(sys.executable).with_name("virt-fw-vars")
     owner_guid = str(uuid.uuid4())
@@ -125,3 +126,79 @@ def test_ipxe_signed_with_key_in_db_boots_under_secure_boot(lan: Lan, tmp_path: 
     serve_greeting(lan, "Hello from the server")
     with lan.machine_with(UEFI_SECURE, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-signed") as machine:
         machine.wait_for("Hello from the server", UEFI_SECURE.seconds)
+
+
+def overrides(section: str) -> str:
+    """Return the tables [[override]] of a section of the page."""
+    page = (CHECKOUT / "docs/how-to/customise.md").read_text()
+    (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    (tables,) = re.findall(r"^( *)```toml\n(.*?)\1```", text, re.MULTILINE | re.DOTALL)
+    return textwrap.dedent(tables[1])
+
+
+@pytest.mark.parametrize(("number", "trusts", "revokes_2011"), [(1, "uefi23", True), (2, "uefi11", False)])
+@pytest.mark.thorough
+def test_shim_with_one_signature(number: int, trusts: str, revokes_2011: bool, lan: Lan, tmp_path: Path) -> None:
+    """Firmware starts it by the signature that is left, also if it revokes the CA of the other one."""
+    fork = Fork(tmp_path / "fork")
+    fork.bake()
+    page = (CHECKOUT / "docs/how-to/customise.md").read_text()
+    (commands,) = re.findall(r"```sh\n(mkdir -p own\n.*?)```", page, re.DOTALL)
+    assert commands.count("--signum 1") == 1
+    fork.run("sh", "-ec", commands.replace("--signum 1", f"--signum {number}"))
+    left = fork.run("sbverify", "--list", "own/shimx64.efi")
+    assert left.count("image signature issuers") == 1
+    assert f"UEFI CA {2023 if number == 1 else 2011}" in left
+    fork.add("template/packages.toml", overrides("A shim with one signature"))
+    trust_microsoft(lan.work, trusts, revokes_2011)
+    with lan.machine_with(UEFI_SECURE, fork.bake(), AHCI_CD, f"fork-shim-{number}") as machine:
+        machine.wait_for(mok_manager.REFUSED, UEFI_SECURE.seconds, may_fail=True)
+
+
+@pytest.mark.thorough
+def test_signed_build_with_its_own_shim(lan: Lan, tmp_path: Path) -> None:
+    """Rehearsed with a CA of the tests in place of Microsoft: a shim that starts ipxe.efi, and iPXE, both signed."""
+    fork = Fork(tmp_path / "fork")
+    owner = trustme.CA(key_type=trustme.KeyType.RSA)
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    owner.private_key_pem.write_to_path(key)
+    owner.cert_pem.write_to_path(certificate)
+    root = debian.unpack(PACKAGES)
+    shim = (root / "usr/lib/shim/shimx64.efi.signed").read_bytes()
+    name, other = ("\\grubx64.efi".encode("utf-16-le"), "\\ipxe.efi".encode("utf-16-le"))
+    assert shim.count(name) == 1
+    unsigned = {"shimx64.efi": shim.replace(name, other.ljust(len(name), b"\0"))}
+    unsigned["ipxe.efi"] = (root / "usr/lib/ipxe/ipxe-amd64.efi").read_bytes()
+    (fork.place / "own").mkdir()
+    for file, content in unsigned.items():
+        program = tmp_path / file
+        program.write_bytes(content)
+        if file.startswith("shim"):
+            for _ in range(2):  # the signatures by Microsoft
+                subprocess.run(["sbattach", "--remove", program], check=True, capture_output=True)
+        words: list[str | Path] = ["--key", key, "--cert", certificate, "--output", fork.place / "own" / file, program]
+        subprocess.run(["sbsign", *words], check=True, capture_output=True)
+    fork.add("template/packages.toml", overrides("The signed build of the iPXE project"))
+    fork.edit(
+        "template/contents.py",
+        ('"EFI/BOOT/grubx64.efi"', '"EFI/BOOT/ipxe.efi"'),
+        (
+            '"the main iPXE for x86-64, under the only name that shim starts", enroll="x86-64",',
+            '"the main iPXE for x86-64",',
+        ),
+    )
+    variables = UEFI_SECURE.pflash[1]
+    add: list[str | Path] = [
+        "--input",
+        variables,
+        "--output",
+        lan.work / variables.name,
+        "--add-db",
+        str(uuid.uuid4()),
+        certificate,
+    ]
+    subprocess.run([Path(sys.executable).with_name("virt-fw-vars"), *add], check=True, capture_output=True)
+    serve_greeting(lan, "Hello from the server")
+    with lan.machine_with(UEFI_SECURE, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-vendor") as machine:
+        machine.wait_for("Hello from the server", UEFI_SECURE.seconds)
+    assert "ipxe.efi" not in fork.python("-m", "boots_from", "--version").partition("Secure Boot")[2]

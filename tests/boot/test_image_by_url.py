@@ -17,12 +17,11 @@ from lab.media import AHCI_CD
 from template.paths import CHECKOUT
 from tests.boot.conftest import EnrolledVariables
 
-PAGE = (CHECKOUT / "docs" / "media.md").read_text()
 
-
-def block(language: str) -> str:
-    """Return the only code block of the page in a language."""
-    (code,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+def block(page: str, language: str) -> str:
+    """Return the only code block of a how-to page in a language."""
+    text = (CHECKOUT / "docs/how-to" / page).read_text()
+    (code,) = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
     return str(code)
 
 
@@ -47,7 +46,9 @@ def test_uefi_http_boot_fetches_image_named_by_dhcp(
 ) -> None:
     if firmware.secure_boot:
         shutil.copy(enrolled_variables(firmware), tmp_path)
-    lan.segment(options=tuple(f"--{line}" for line in block("ini").splitlines() if not line.startswith("#")))
+    lan.segment(
+        options=tuple(f"--{line}" for line in block("http-boot.md", "ini").splitlines() if not line.startswith("#"))
+    )
     (lan.www / "boots-from.iso").write_bytes(boots_from.bake("http://bty-server/boot"))
     nonce = serve_script(lan)
     name = f"{firmware.name}-http-boot"
@@ -80,7 +81,7 @@ while True:
         break
     except urllib.error.URLError:
         time.sleep(0.1)
-whole = boots_from.bake("http://bty-server/boot?machine=node-1")
+whole = boots_from.bake("http://boot.example.com/boot?machine=node-1")
 size = len(whole)
 end = size - 1
 assert ask("/node-1.iso", "HEAD") == (200, str(size), None, b"")
@@ -97,7 +98,7 @@ def digest(number):
 
 with concurrent.futures.ThreadPoolExecutor(100) as pool:
     for number, sha256 in enumerate(pool.map(digest, range(100))):
-        assert sha256 == boots_from.Image(f"http://bty-server/boot?machine=node-{number}").sha256
+        assert sha256 == boots_from.Image(f"http://boot.example.com/boot?machine=node-{number}").sha256
 """
 
 
@@ -107,7 +108,7 @@ def test_documented_image_server_boots_machine(lan: Lan, firmware: Firmware, tmp
     lan.segment()
     nonce = serve_script(lan)
     program = tmp_path / "serve_images.py"
-    program.write_text(block("python"))
+    program.write_text(block("serve-images.md", "python"))
     server = lan.start(sys.executable, "-u", program, name="images")
     lan.run(sys.executable, "-c", CLIENT)
     drive = "if=none,id=boot,format=raw,media=cdrom,readonly=on,file=http://10.0.0.1:8000/node-1.iso"

@@ -50,7 +50,7 @@ md5sum boot-files
 echo checked ${mac}
 sleep 600
 """
-# docs/servers.md has this recipe.
+# docs/how-to/boot-servers.md has this recipe.
 CHAIN_TO_SERVER_IPXE = """\
 #!ipxe
 iseq ${platform} efi || chain tftp://bty-server/ipxe.lkrn

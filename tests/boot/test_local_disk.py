@@ -24,7 +24,7 @@ SHOWS = {
     NOTHING: "No bootable device",
     FAILURE: machine.AGAIN,
 }
-# docs/servers.md has this table.
+# docs/how-to/boot-servers.md has this table.
 TABLE: dict[tuple[Firmware, str], tuple[str, str, str]] = {
     (BIOS, "exit"): (DISK, DISK, NOTHING),
     (BIOS, "exit 1"): (DISK, DISK, NOTHING),

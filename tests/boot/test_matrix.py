@@ -17,7 +17,7 @@ QUICK = {
     "RISC-V 64": ("CD, virtio-SCSI",),
     "LoongArch64": ("CD, virtio-SCSI",),
     "ARM64": ("CD, virtio-SCSI", "stick, USB 3 (xHCI)"),
-    "UEFI": (*_QUICK_PC, "FAT32 stick with the ISO's files"),
+    "UEFI": (*_QUICK_PC, "FAT32 stick with the files of the ISO"),
     "BIOS": (*_QUICK_PC, "CD, IDE", "ISO in memory, memdisk"),
 }
 

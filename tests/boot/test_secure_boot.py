@@ -1,10 +1,12 @@
 """With Secure Boot on, the operator enrolls this iPXE once on a machine, which then boots from every URL."""
 
+import importlib.resources
 import lzma
 import secrets
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,24 @@ def power_on(firmware: Firmware, work: Path, name: str, controller: str = "qemu-
     """Power on a machine with the image in `work` in its CD drive, and a USB keyboard."""
     media = [*SCSI_CD.arguments(work / "boots-from.iso"), *mok_manager.keyboard(firmware, controller)]
     return Machine(firmware, media, work, f"{firmware.name}-{name}")
+
+
+def trust_microsoft(work: Path, trusts: str, revokes_2011: bool = False) -> None:
+    """Write the UEFI variables of a machine with Secure Boot on.
+
+    Args:
+        work: the directory for its UEFI variables.
+        trusts: the Microsoft CAs in its db, as virt-fw-vars calls them.
+        revokes_2011: whether its dbx holds the Microsoft UEFI CA of 2011.
+    """
+    code, variables = UEFI_SECURE.pflash
+    words = ["--enroll-redhat", "--microsoft-db", trusts, "--secure-boot"]
+    if revokes_2011:
+        certificate = importlib.resources.files("virt.firmware") / "certs/microsoft.com/ms-uefi-2011.pem"
+        words += ["--add-dbx-cert", str(uuid.uuid4()), str(certificate)]
+    words += ["--input", str(code.with_name("OVMF_VARS_4M.fd")), "--output", str(work / variables.name)]
+    program = Path(sys.executable).with_name("virt-fw-vars")
+    subprocess.run([program, *words], check=True, capture_output=True)
 
 
 def enroll(firmware: Firmware, work: Path, name: str, controller: str = "qemu-xhci") -> str:
@@ -182,18 +202,21 @@ def test_unsigned_program_is_refused_and_signed_one_runs(
         assert "it was refused" in running.console
 
 
-@pytest.mark.parametrize(("keys", "shows"), [("uefi23", mok_manager.REFUSED), ("win23", "Access Denied")])
-@pytest.mark.thorough
-def test_shim_needs_microsoft_third_party_ca(keys: str, shows: str, tmp_path: Path) -> None:
-    """The CA of 2023 suffices, as on machines without the CA of 2011. Machines with only Windows keys refuse shim."""
-    code, variables = UEFI_SECURE.pflash
-    store = tmp_path / variables.name
-    program = Path(sys.executable).with_name("virt-fw-vars")
-    options = ["--enroll-redhat", "--microsoft-db", keys, "--secure-boot"]
-    empty = code.with_name("OVMF_VARS_4M.fd")
-    subprocess.run([program, "-i", empty, *options, "-o", store], check=True, capture_output=True)
+@pytest.mark.parametrize(
+    ("trusts", "revokes_2011", "shows"),
+    [
+        ("uefi11", False, mok_manager.REFUSED),  # machines from before 2023
+        ("uefi23", False, mok_manager.REFUSED),  # machines made without the CA of 2011
+        ("win23", False, "Access Denied"),  # machines for Windows only
+        ("uefi23", True, "Access Denied"),  # one revoked signature is enough
+    ],
+    ids=["2011", "2023", "neither", "2011 revoked"],
+)
+@pytest.mark.thorough(but=("2011 revoked",))
+def test_shim_starts_by_trusted_microsoft_ca(trusts: str, revokes_2011: bool, shows: str, tmp_path: Path) -> None:
+    trust_microsoft(tmp_path, trusts, revokes_2011)
     bake("http://bootserver/boot", tmp_path)
-    with power_on(UEFI_SECURE, tmp_path, keys) as running:
+    with power_on(UEFI_SECURE, tmp_path, f"trusts-{trusts}{'-revokes-2011' * revokes_2011}") as running:
         running.wait_for(shows, 60, may_fail=True)
 
 

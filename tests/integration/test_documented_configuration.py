@@ -11,4 +11,4 @@ PATHS = [url.partition("bty-server")[2] + "'" for url in (test_bty.URL, test_cob
 
 @pytest.mark.parametrize("text", [*(f"    {line}\n" for line in LINES), *PATHS])
 def test_page_has_tested_configuration(text: str) -> None:
-    assert text in (CHECKOUT / "docs" / "servers.md").read_text()
+    assert text in (CHECKOUT / "docs/how-to/boot-servers.md").read_text()

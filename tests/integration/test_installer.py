@@ -13,7 +13,7 @@ from template.paths import BUILD
 from tests.boot.conftest import BootFrom
 from tests.integration import debian_linux
 
-SCRIPT = "#!ipxe\nkernel linux console=ttyS0\ninitrd initrd.gz\nboot\n"  # docs/servers.md has it
+SCRIPT = "#!ipxe\nkernel linux console=ttyS0\ninitrd initrd.gz\nboot\n"  # docs/how-to/boot-servers.md has it
 
 
 def copy_installer(folder: Path) -> None:

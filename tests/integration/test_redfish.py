@@ -34,11 +34,12 @@ PACKAGES = (
 )
 PYTHON = ("--python-version=3.13", "--only-binary=:all:")  # of trixie
 BMC = "http://10.0.0.1:8443/redfish/v1"
+HOSTS = "127.0.0.1 localhost\n10.0.0.1 bty-server boot.example.com\n"
 NODE = str(uuid.UUID(int=15))
 
 # The commands of the page: those before the machine boots, and those after.
 BEFORE, AFTER = re.findall(
-    r"```sh\n(redfish\(\).*?)(# once .*?)```", (CHECKOUT / "docs" / "media.md").read_text(), re.DOTALL
+    r"```sh\n(redfish\(\).*?)(# once .*?)```", (CHECKOUT / "docs/how-to/bmc.md").read_text(), re.DOTALL
 )[0]
 
 FIRMWARE = {
@@ -75,9 +76,9 @@ def debian() -> Path:
             'cgroup_controllers = []\nnamespaces = []\nstdio_handler = "file"\n'
         )
         (root / "etc/libvirt/libvirtd.conf").write_text('auth_unix_rw = "none"\nauth_unix_ro = "none"\n')
-        (root / "etc/hosts").write_text("127.0.0.1 localhost\n10.0.0.1 bty-server\n")
+        (root / "etc/hosts").write_text(HOSTS)
 
-    return build_cache.directory("redfish", PACKAGES + pypi.lock("redfish").read_text(), make)
+    return build_cache.directory("redfish", PACKAGES + HOSTS + pypi.lock("redfish").read_text(), make)
 
 
 class Bmc:

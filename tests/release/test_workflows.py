@@ -41,7 +41,7 @@ def test_wheel_job_bakes_same_image_as_test_job(tmp_path: Path) -> None:
     build = job("ci.yml", "test")["steps"]
     (made,) = (step["run"] for step in build if "SHA256SUMS" in step.get("run", ""))
     first, second = tmp_path / "first", tmp_path / "second"
-    for name in ("src", "template", "README.md", "LICENSE", "NOTICE", "pyproject.toml"):
+    for name in ("src", "template", "man", "README.md", "LICENSE", "NOTICE", "pyproject.toml"):
         copy = shutil.copytree if (CHECKOUT / name).is_dir() else shutil.copy
         first.mkdir(exist_ok=True)
         copy(CHECKOUT / name, first / name)
@@ -75,14 +75,15 @@ def test_release_requires_own_repository(tmp_path: Path) -> None:
 
 
 def test_nothing_is_published_after_failed_upload() -> None:
-    needs = {name: job("release.yml", name).get("needs") for name in ("build", "publish", "attach", "page")}
-    assert needs == {"build": "check", "publish": "build", "attach": "publish", "page": "attach"}
+    needs = {name: job("release.yml", name).get("needs") for name in ("build", "publish", "attach", "site")}
+    assert needs == {"build": "check", "publish": "build", "attach": "publish", "site": "attach"}
 
 
-def test_page_has_both_names(tmp_path: Path) -> None:
-    (tmp_path / "dist").mkdir()
-    (tmp_path / "dist/boots-from.html").write_text("the page")
-    subprocess.run(["bash", "-ec", scripts("release.yml", "page")], cwd=tmp_path, check=True)
-    assert {file.name: file.read_text() for file in (tmp_path / "site").iterdir()} == {
-        "index.html": "the page", "boots-from.html": "the page",
-    }  # fmt: skip
+def test_built_site_is_deployed() -> None:
+    steps = job("release.yml", "build")["steps"]
+    (made,) = (number for number, step in enumerate(steps) if step.get("run") == "make site")
+    assert steps[made + 1]["with"] == {"name": "site", "path": "build/site", "if-no-files-found": "error"}
+    fetched, packed, deployed = job("release.yml", "site")["steps"]
+    assert fetched["with"] == {"name": "site", "path": "site"}
+    assert packed["uses"].startswith("actions/upload-pages-artifact@") and packed["with"] == {"path": "site"}
+    assert deployed["uses"].startswith("actions/deploy-pages@")

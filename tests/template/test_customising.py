@@ -1,4 +1,4 @@
-"""docs/forking.md, row by row: makes the edit, runs the commands of that row, and checks the result.
+"""docs/how-to/customise.md, row by row: makes the edit, runs the commands of that row, and checks the result.
 
 tests/boot/test_custom_images.py boots some of the results.
 """
@@ -18,7 +18,7 @@ from template import apt, overrides
 from template.build_tools import BuildError
 from template.paths import CACHE, CHECKOUT, PACKAGES, TEMPLATE
 from template.pins import load_pins
-from tests.custom_checkout import Fork, leave_out_secure_boot, script
+from tests.custom_checkout import Fork, leave_out_secure_boot, override, script
 from tests.pinned_packages import pinned_only
 
 TOML = "template/packages.toml"
@@ -43,7 +43,7 @@ def file_of(baked: Path, path: str) -> bytes:
 
 
 def test_every_row_has_a_test() -> None:
-    page = (CHECKOUT / "docs/forking.md").read_text()
+    page = (CHECKOUT / "docs/how-to/customise.md").read_text()
     rows = [line.split(" | ")[0].removeprefix("| ").partition(":")[0] for line in re.findall(r"^\| .*", page, re.M)]
     assert rows == [
         "you want",
@@ -51,8 +51,8 @@ def test_every_row_has_a_test() -> None:
         "another script",
         "a script that is longer",
         "other URL schemes",
-        "a newer iPXE of Debian's",  # tests/release/test_unpinned_packages.py
-        "iPXE 2.0 everywhere, for machines with nothing but a USB network card that their firmware does not drive",
+        "a newer iPXE from Debian",  # tests/release/test_unpinned_packages.py
+        "iPXE 2.0 everywhere, for machines with only a USB network card that their firmware cannot use",
         "a file of your own in place of a packaged one",
         "no Secure Boot at all, 3.7 MiB less",
         "another output file",
@@ -112,8 +112,7 @@ def test_custom_file_replaces_packaged_file(fork: Fork, tmp_path: Path) -> None:
     content = custom_ipxe(tmp_path)
     digest = hashlib.sha256(content).hexdigest()
     fork.put("own/mine.efi", content)
-    (example,) = re.findall(r"```toml\n(.*?)```", (fork.place / "docs/forking.md").read_text(), re.DOTALL)
-    fork.add(TOML, example)
+    fork.add(TOML, override(fork.place))
     fork.make("template")
     assert fork.template.count(content) == 1
     assert file_of(fork.place / file, "/EFI/BOOT/grubx64.efi") == content
@@ -209,7 +208,7 @@ def test_without_secure_boot(fork: Fork) -> None:
     output = fork.python("-m", "boots_from", "--version")
     assert "shim" not in output and "Secure Boot" not in output
     assert round((TEMPLATE.stat().st_size - len(fork.template)) / 2**20, 1) == 3.7
-    assert "/EFI/BOOT/mm" not in (fork.place / "docs/layout.md").read_text()
+    assert "/EFI/BOOT/mm" not in (fork.place / "docs/explanation/layout.md").read_text()
 
 
 def test_custom_output_file(fork: Fork) -> None:
@@ -239,5 +238,5 @@ Row(ESP, "boot/undionly.kpxe", "usr/lib/ipxe/undionly.kpxe", "UNDI", "because"),
     (package,) = apt.fetch([pin for pin in load_pins(PACKAGES) if pin.name == "ipxe"][:1], CACHE)
     undionly = apt.unpack(package, fork.place / "build/unpacked") / "usr/lib/ipxe/undionly.kpxe"
     assert file_of(iso, "/boot/undionly.kpxe") == undionly.read_bytes()
-    page = (fork.place / "docs/layout.md").read_text()
+    page = (fork.place / "docs/explanation/layout.md").read_text()
     assert "| /notes.txt | because |" in page and "| /boot/undionly.kpxe | because |" in page

@@ -682,13 +682,13 @@ def test_every_message_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [name for name, message in known.items() if message not in used] == ["BAD_FIELD"]
 
 
-def test_readme_has_the_table_of_schemes() -> None:
+def test_page_has_the_table_of_schemes() -> None:
     rows = []
     for scheme in SCHEMES:
         how = f"`{scheme.boot}`" if scheme.boot else f"refused: {scheme.lacks}; {scheme.instead}"
         rows.append(f"| `{scheme.form}` | {scheme.transport} | {how} | `{scheme.example}` |")
-    readme = (CHECKOUT / "README.md").read_text()
-    assert "\n".join(["| --- | --- | --- | --- |", *rows, ""]) in readme
+    page = (CHECKOUT / "docs/reference/urls.md").read_text()
+    assert "\n".join(["| --- | --- | --- | --- |", *rows, ""]) in page
 
 
 def test_table_of_schemes_is_complete() -> None:

@@ -24,7 +24,9 @@ MODULES = ("__init__", "__main__", "boot_script", "boot_url", "cli", "errors", "
 PACKAGE = {f"boots_from/{module}.py" for module in MODULES} | {
     f"boots_from/{name}" for name in ("boot.ipxe", "py.typed", "template.iso")
 }
-SOURCES = ("src", "template", "README.md", "LICENSE", "NOTICE", "pyproject.toml")
+MAN_PAGE = "man/boots-from.1"
+INSTALLED_MAN_PAGE = f"boots_from-{VERSION}.data/data/share/man/man1/boots-from.1"
+SOURCES = ("src", "template", "man", "README.md", "LICENSE", "NOTICE", "pyproject.toml")
 
 
 def build(source: Path, output: Path, *what: str) -> subprocess.CompletedProcess[str]:
@@ -52,7 +54,7 @@ def test_wheel_has_exactly_these_files(wheel: Path) -> None:
     licences = {f"{info}/licenses/LICENSE", f"{info}/licenses/NOTICE"}
     metadata = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")} | licences
     with zipfile.ZipFile(wheel) as opened:
-        assert set(opened.namelist()) == PACKAGE | metadata
+        assert set(opened.namelist()) == PACKAGE | metadata | {INSTALLED_MAN_PAGE}
 
 
 @pinned_only
@@ -64,7 +66,7 @@ def test_sdist_has_exactly_these_files(dist: Path) -> None:
     with tarfile.open(dist / f"boots_from-{VERSION}.tar.gz") as opened:
         names = {name.partition("/")[2] for name in opened.getnames()}
     template = {path.name for path in (CHECKOUT / "template").iterdir() if path.is_file()}
-    others = {"PKG-INFO", "README.md", "LICENSE", "NOTICE", "pyproject.toml", ".gitignore"}
+    others = {"PKG-INFO", "README.md", "LICENSE", "NOTICE", "pyproject.toml", ".gitignore", MAN_PAGE}
     assert (
         names
         == {f"src/{name}" for name in (*PACKAGE, "__main__.py")} | {f"template/{name}" for name in template} | others
@@ -198,7 +200,7 @@ def test_description_has_no_relative_links(wheel: Path) -> None:
         text = opened.read(f"boots_from-{VERSION}.dist-info/METADATA").decode().partition("\n\n")[2]
     readme = (CHECKOUT / "README.md").read_text()
     relative = re.findall(r"(!?)\[[^\]]*\]\((?!https?:|#)([^)]+)\)", readme)
-    assert len(relative) > 15 and ("!", "docs/screens/page.png") in relative
+    assert len(relative) > 15 and ("!", "docs/screens/boots-uefi.png") in relative
     for picture, link in relative:
         assert f"]({boots_from.HOME}/{'raw' if picture else 'blob'}/v{VERSION}/{link})" in text
     assert re.findall(r"\]\((?!https?:|#)", text) == []

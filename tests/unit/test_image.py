@@ -216,9 +216,10 @@ def test_longest_tftp_url_with_query_or_fragment(query: str) -> None:
             image.script_for(boot_url.parse(url[: limit + 1]))
 
 
-def test_readme_has_the_length_limit_of_urls() -> None:
+def test_page_has_the_length_limit_of_urls() -> None:
     limits = [len(longest(prefix)) for prefix in ("http://h/", "tftp://h/")]
-    found = re.search(r"about ([\d,]+) bytes, for tftp half of that", (CHECKOUT / "README.md").read_text())
+    page = (CHECKOUT / "docs/reference/urls.md").read_text()
+    found = re.search(r"about ([\d,]+) bytes long, for tftp half of that", page)
     assert found
     number = int(found[1].replace(",", ""))
     assert number == limits[0] // 100 * 100
@@ -283,7 +284,7 @@ def test_packages() -> None:
 
 @pinned_only
 def test_hashes_to_enroll_are_documented() -> None:
-    page = (CHECKOUT / "docs/secure-boot.md").read_text()
+    page = (CHECKOUT / "docs/how-to/secure-boot.md").read_text()
     for line in image.hashes_to_enroll(TEMPLATE):
         path, digits, purpose = line.split(maxsplit=2)
         assert f"| `{path}` | {purpose} | `{bytes.fromhex(digits).hex(' ').upper()}` |" in page
