@@ -1,4 +1,4 @@
-"""Write the tables in docs/explanation/layout.md, and its picture: python -m docgen.layout_tables, which make layout runs.
+"""Write the tables and the picture of docs/explanation/layout.md: python -m docgen.layout_tables (make layout).
 
 Both are made from the template.
 """

@@ -48,8 +48,8 @@ class Row:
 
     `where` is the file system that stores the file, ESP or ISO. `source` is a file of the unpacked packages, which an
     [[override]] table may replace, or one of the names in parentheses above. `drawn` is the label of its part in the
-    picture. `why` is its purpose, for the table in docs/explanation/layout.md. `enroll` is empty unless Secure Boot requires the
-    operator to enroll the hash of the file; it names the machines and URLs that need this.
+    picture. `why` is its purpose, for the table in docs/explanation/layout.md. `enroll` is empty unless Secure Boot
+    requires the operator to enroll the hash of the file; it names the machines and URLs that need this.
     """
 
     where: str
