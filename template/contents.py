@@ -80,12 +80,12 @@ ROWS = (
     # that the main iPXE lacks. x86_64 and arm64 in the names are values of ${buildarch} in iPXE.
     # snponly.efi has no network drivers of its own. Debian does not build it for ARM64.
     Row(
-        ESP, "EFI/BOOT/ecdsa-ipxe-x86_64.efi", "ecdsa/usr/lib/ipxe/snponly.efi", "ecdsa-ipxe-x86_64.efi: iPXE 2.0",
+        ESP, "EFI/BOOT/ecdsa-ipxe-x86_64.efi", "ecdsa/usr/lib/ipxe/snponly.efi", "ecdsa-ipxe-x86_64.efi: ECDSA iPXE",
         "the ECDSA iPXE, for https with ECDSA and for more commands; uses the network drivers of the main iPXE",
         enroll="x86-64, ECDSA iPXE",
     ),
     Row(
-        ESP, "EFI/BOOT/ecdsa-ipxe-arm64.efi", "ecdsa/usr/lib/ipxe/ipxe-arm64.efi", "ecdsa-ipxe-arm64.efi: iPXE 2.0",
+        ESP, "EFI/BOOT/ecdsa-ipxe-arm64.efi", "ecdsa/usr/lib/ipxe/ipxe-arm64.efi", "ecdsa-ipxe-arm64.efi: ECDSA iPXE",
         "the ECDSA iPXE for ARM64, with its own network drivers", enroll="ARM64, ECDSA iPXE",
     ),
     Row(

@@ -171,8 +171,8 @@ def test_no_wheel_if_the_template_cannot_be_made(tmp_path: Path) -> None:
     env = {**os.environ, "PATH": str(tmp_path / "bin")}
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert result.returncode != 0
-    said = "boots-from: the template is made with tools that are missing: install Debian's packages xorriso mtools\n"
-    assert said in result.stderr
+    message = "tools to build the template are missing: install the Debian packages xorriso mtools\n"
+    assert f"install-dependencies: error: {message}" in result.stderr
     assert not list(tmp_path.glob("dist/*"))
 
 
