@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import textwrap
 from pathlib import Path
 
 from boots_from import image
@@ -77,10 +78,12 @@ class Fork:
         (self.place / name).write_bytes(content)
 
 
-def override(place: Path) -> str:
-    """Return the first table [[override]] of the how-to page, in a checkout."""
-    page = (place / "docs/how-to/customise.md").read_text()
-    return str(re.findall(r"^```toml\n(.*?)```", page, re.DOTALL | re.MULTILINE)[0])
+def documented_overrides(section: str) -> str:
+    """Return the [[override]] tables in a section of docs/how-to/customise.md."""
+    page = (CHECKOUT / "docs/how-to/customise.md").read_text()
+    (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    ((_, tables),) = re.findall(r"^( *)```toml\n(.*?)\1```", text, re.MULTILINE | re.DOTALL)
+    return textwrap.dedent(tables)
 
 
 def script(baked: bytes, size: int = image.SLOT_SIZE) -> str:

@@ -46,18 +46,18 @@ def trust_microsoft(work: Path, trusts: str, revokes_2011: bool = False) -> None
     """Write the UEFI variables of a machine with Secure Boot on.
 
     Args:
-        work: the directory for its UEFI variables.
-        trusts: the Microsoft CAs in its db, as virt-fw-vars calls them.
-        revokes_2011: whether its dbx holds the Microsoft UEFI CA of 2011.
+        work: the directory for the UEFI variables.
+        trusts: the Microsoft CAs in db, by the names of virt-fw-vars.
+        revokes_2011: whether dbx contains the Microsoft UEFI CA of 2011.
     """
     code, variables = UEFI_SECURE.pflash
-    words = ["--enroll-redhat", "--microsoft-db", trusts, "--secure-boot"]
+    options = ["--enroll-redhat", "--microsoft-db", trusts, "--secure-boot"]
     if revokes_2011:
         certificate = importlib.resources.files("virt.firmware") / "certs/microsoft.com/ms-uefi-2011.pem"
-        words += ["--add-dbx-cert", str(uuid.uuid4()), str(certificate)]
-    words += ["--input", str(code.with_name("OVMF_VARS_4M.fd")), "--output", str(work / variables.name)]
+        options += ["--add-dbx-cert", str(uuid.uuid4()), str(certificate)]
+    options += ["--input", str(code.with_name("OVMF_VARS_4M.fd")), "--output", str(work / variables.name)]
     program = Path(sys.executable).with_name("virt-fw-vars")
-    subprocess.run([program, *words], check=True, capture_output=True)
+    subprocess.run([program, *options], check=True, capture_output=True)
 
 
 def enroll(firmware: Firmware, work: Path, name: str, controller: str = "qemu-xhci") -> str:
@@ -207,13 +207,15 @@ def test_unsigned_program_is_refused_and_signed_one_runs(
     [
         ("uefi11", False, mok_manager.REFUSED),  # machines from before 2023
         ("uefi23", False, mok_manager.REFUSED),  # machines made without the CA of 2011
-        ("win23", False, "Access Denied"),  # machines for Windows only
+        ("win23", False, "Access Denied"),  # machines with only Windows keys
         ("uefi23", True, "Access Denied"),  # one revoked signature is enough
     ],
     ids=["2011", "2023", "neither", "2011 revoked"],
 )
 @pytest.mark.thorough(but=("2011 revoked",))
-def test_shim_starts_by_trusted_microsoft_ca(trusts: str, revokes_2011: bool, shows: str, tmp_path: Path) -> None:
+def test_shim_needs_trusted_and_unrevoked_microsoft_cas(
+    trusts: str, revokes_2011: bool, shows: str, tmp_path: Path
+) -> None:
     trust_microsoft(tmp_path, trusts, revokes_2011)
     bake("http://bootserver/boot", tmp_path)
     with power_on(UEFI_SECURE, tmp_path, f"trusts-{trusts}{'-revokes-2011' * revokes_2011}") as running:

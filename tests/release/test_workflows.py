@@ -83,7 +83,7 @@ def test_built_site_is_deployed() -> None:
     steps = job("release.yml", "build")["steps"]
     (made,) = (number for number, step in enumerate(steps) if step.get("run") == "make site")
     assert steps[made + 1]["with"] == {"name": "site", "path": "build/site", "if-no-files-found": "error"}
-    fetched, packed, deployed = job("release.yml", "site")["steps"]
-    assert fetched["with"] == {"name": "site", "path": "site"}
-    assert packed["uses"].startswith("actions/upload-pages-artifact@") and packed["with"] == {"path": "site"}
-    assert deployed["uses"].startswith("actions/deploy-pages@")
+    download, upload, deploy = job("release.yml", "site")["steps"]
+    assert download["with"] == {"name": "site", "path": "site"}
+    assert upload["uses"].startswith("actions/upload-pages-artifact@") and upload["with"] == {"path": "site"}
+    assert deploy["uses"].startswith("actions/deploy-pages@")

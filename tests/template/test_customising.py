@@ -18,7 +18,7 @@ from template import apt, overrides
 from template.build_tools import BuildError
 from template.paths import CACHE, CHECKOUT, PACKAGES, TEMPLATE
 from template.pins import load_pins
-from tests.custom_checkout import Fork, leave_out_secure_boot, override, script
+from tests.custom_checkout import Fork, documented_overrides, leave_out_secure_boot, script
 from tests.pinned_packages import pinned_only
 
 TOML = "template/packages.toml"
@@ -113,7 +113,7 @@ def test_custom_file_replaces_packaged_file(fork: Fork, tmp_path: Path) -> None:
     content = custom_ipxe(tmp_path)
     digest = hashlib.sha256(content).hexdigest()
     fork.put("own/mine.efi", content)
-    fork.add(TOML, override(fork.place))
+    fork.add(TOML, documented_overrides("Use your own file"))
     fork.make("template")
     assert fork.template.count(content) == 1
     assert file_of(fork.place / file, "/EFI/BOOT/grubx64.efi") == content
