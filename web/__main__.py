@@ -1,4 +1,4 @@
-"""Write ./dist/boots-from.html, the page that bakes: python -m web, which make web runs."""
+"""Write ./dist/boots-from.html, the web page that makes images: python -m web, which make web runs."""
 
 import sys
 
@@ -13,7 +13,7 @@ def main() -> int:
     try:
         content = build_page.make(image.read_template())
     except BootsFromError as error:
-        print(f"web: {error}", file=sys.stderr)
+        print(f"web: error: {error}", file=sys.stderr)
         return 2
     output = DIST / build_page.NAME
     output.parent.mkdir(exist_ok=True)

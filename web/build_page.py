@@ -1,4 +1,4 @@
-"""The page that bakes: one HTML file, made from page.html, its scripts, the rules and the template."""
+"""The web page that makes images: one HTML file, from page.html, the scripts, the rules and the template."""
 
 import base64
 import gzip
@@ -18,10 +18,10 @@ NAME = "boots-from.html"
 
 
 def make(template: bytes) -> bytes:
-    """Return the page: one file that holds everything, and asks nobody for anything.
+    """Return the page: one file that contains everything and sends no request.
 
     Args:
-        template: the image that it bakes from.
+        template: the template image.
 
     Raises:
         TemplateError: the template is damaged.
@@ -30,8 +30,8 @@ def make(template: bytes) -> bytes:
     scripts = {name: (HERE / f"{name}.js").read_text() for name in ("start", "check", "sha256", "typing", "page")}
     scripts["rules"] = f'"use strict";\nconst data = {data};\n'
     styles = {"style": (HERE / "style.css").read_text(), "without_scripts": "#blocked { display: none; }"}
-    # Nothing may be fetched, and nothing run but these scripts: one that is damaged does not run either (Content
-    # Security Policy, level 3).
+    # The page may fetch nothing, and run only these scripts, so a damaged script does not run (Content Security Policy,
+    # level 3).
     policy = [
         "default-src 'none'",
         f"script-src {' '.join(map(_source, scripts.values()))}",
@@ -41,7 +41,8 @@ def make(template: bytes) -> bytes:
         "base-uri 'none'",
     ]
     stem, dot, suffix = cli.OUTPUT.partition(".")
-    # mtime=0: the same bytes at every build. In a comment, since WebKit takes 15 s for as much text.
+    # mtime=0: the same bytes in every build. The template is in an HTML comment, because WebKit needs 15 s for so much
+    # text in an element.
     packed = base64.b64encode(gzip.compress(template, 9, mtime=0)).decode("ascii")
     return (
         (HERE / "page.html")
@@ -69,20 +70,20 @@ def make(template: bytes) -> bytes:
 
 
 def _hashes(template: bytes) -> Iterator[str]:
-    """Give what MokManager shows of each file to enroll, in its rows of 16 bytes."""
+    """Yield each file to enroll, with its hash in rows of 16 bytes, as MokManager shows it."""
     for line in image.hashes_to_enroll(template):
-        path, sha256, what = line.split(maxsplit=2)
+        path, sha256, purpose = line.split(maxsplit=2)
         name = path.rsplit("/", 1)[1]
         rows = "\n".join(image.mok_rows(sha256))
         label = f"Copy the hash of {name}"
         yield (
-            f'<dt><code>{path}</code>, {what}</dt>\n<dd><code class="rows" id="{name}">{rows}</code>'
+            f'<dt><code>{path}</code>, {purpose}</dt>\n<dd><code class="rows" id="{name}">{rows}</code>'
             f'<button type="button" class="copy" data-of="{name}" aria-label="{label}">Copy</button></dd>'
         )
 
 
 def _schemes() -> Iterator[str]:
-    """Give a row for each scheme that iPXE boots from."""
+    """Yield a table row for each scheme that iPXE can boot from."""
     for scheme in boot_url.SCHEMES:
         if scheme.boot:
             yield (
@@ -92,7 +93,7 @@ def _schemes() -> Iterator[str]:
 
 
 def _packages(template: bytes) -> Iterator[str]:
-    """Give a line for each package in the image, and for each file that stands for one of a package's."""
+    """Yield a line for each package in the image, and for each custom file that replaces a file of a package."""
     for line in image.packages(template):
         package, version, suite, _ = line.split()
         yield f"{package} {version} (Debian {suite})"

@@ -1,8 +1,8 @@
 "use strict";
-// Whether iPXE can boot from a URL, and its script: what boot_url.py and boot_script.py do.
+// Checks a URL and renders its script: the same as boot_url.py and boot_script.py.
 //
-// The tables of schemes, their fields and what is warned of, the messages, the patterns and the script's text come from
-// there, as `rules`; here is only the order of the checks. A test compares both on URLs that hypothesis makes.
+// `rules` holds the data of those modules: the schemes, fields, warnings, messages, patterns, and the text of the script.
+// This file has only the order of the checks. A test compares both on URLs that hypothesis makes.
 
 class UrlError extends Error {
   constructor(message, suggestion = "") {
@@ -28,8 +28,8 @@ const BakeRules = (rules) => {
     return fill(how ? `${fact}: ${how}` : fact, { at, ...messages.EXAMPLES, ...parts });
   };
 
-  // What is wrong, before it is seen whether the URL that may be meant will do. Everything behind the first check is
-  // ASCII, where both languages count alike.
+  // A refusal whose suggested URL has not been checked yet. After the first check every URL is ASCII, where Python and
+  // JavaScript count characters in the same way.
   class Refusal extends Error {
     constructor(message, offset, parts, suggestion) {
       super();
@@ -92,14 +92,14 @@ const BakeRules = (rules) => {
     throw refusal(messages.NON_ASCII, place(), { escaped: escaped(bad[0]) }, suggestion);
   };
 
-  // One letter of what is known is missing, too many, another (but the first), or two are swapped.
+  // Return whether `word` is `known` with one letter missing, added, replaced (not the first), or two swapped.
   const isNear = (word, known) => {
     let same = 0;
     while (same < Math.min(word.length, known.length) && word[same] === known[same]) same++;
-    const [rest, wanted] = [word.slice(same), known.slice(same)];
-    const replaced = same > 0 && rest.slice(1) === wanted.slice(1);
+    const [rest, target] = [word.slice(same), known.slice(same)];
+    const replaced = same > 0 && rest.slice(1) === target.slice(1);
     const swapped = rest.slice(1, 2) + rest.slice(0, 1) + rest.slice(2);
-    return replaced || rest === wanted.slice(1) || rest.slice(1) === wanted || swapped === wanted;
+    return replaced || rest === target.slice(1) || rest.slice(1) === target || swapped === target;
   };
 
   const schemeOf = (url) => {
@@ -110,7 +110,7 @@ const BakeRules = (rules) => {
     if (scheme) {
       if (!scheme.boot) throw refusal(messages.LACKING, 0, scheme);
       if (!scheme.fields.length && !rest.startsWith("//")) {
-        const slashes = rest.startsWith("/") ? "one slash" : "no slashes";
+        const slashes = rest.startsWith("/") ? "only one slash" : "no slashes";
         const fixed = `${name}://${rest.replace(/^[/:]+/, "")}`;
         throw refusal(messages.SLASHES, name.length + 1, { slashes, ...scheme }, fixed);
       }
@@ -137,7 +137,7 @@ const BakeRules = (rules) => {
     return { warnings: isAddress ? [text(messages.ADDRESS, 0, { url: acceptable(`http://${rest}`) })] : [] };
   };
 
-  // An IPv6 address without brackets, and not perhaps one with a port behind it.
+  // Return whether the text is an IPv6 address without brackets that cannot be an address and a port.
   const isPlainIpv6 = (part) => {
     const colon = part.lastIndexOf(":");
     const maybePort = /^[0-9]+$/.test(part.slice(colon + 1)) && whole(rules.ipv6, part.slice(0, colon));
@@ -170,7 +170,7 @@ const BakeRules = (rules) => {
     );
   };
 
-  // Return warnings of a field, whose text stands at `here` in the URL.
+  // Check a field; return its warnings. `here` is the offset of its text in the URL.
   const checkField = (scheme, field, part, here, publicFrom) => {
     if (!part) {
       if (field.needed) throw refusal(messages.MISSING, here, { missing: field.name, ...scheme });
@@ -183,7 +183,7 @@ const BakeRules = (rules) => {
     throw refusal(field.bad, here, parts);
   };
 
-  // Split at colons outside [...] (IPv6) and ${...} (a setting), into at most so many; the last has the rest.
+  // Split at colons outside [...] (IPv6) and ${...} (settings) into at most `most` pieces; the last has the rest.
   const split = (part, most) => {
     const masked = mask(part).replace(/\[[^\]]*\]?/g, (literal) => "x".repeat(literal.length));
     const pieces = [];
@@ -234,7 +234,7 @@ const BakeRules = (rules) => {
     return { host, file: file.includes("${") ? "" : file, warnings };
   };
 
-  // A disk's fields, from left to right.
+  // Check the fields of a disk URL, from left to right.
   const checkFields = (scheme, rest, publicFrom) => {
     let here = scheme.name.length + 1;
     if (rest.startsWith("/")) throw refusal(messages.DISK_SLASH, here, scheme);
@@ -269,7 +269,7 @@ const BakeRules = (rules) => {
     return { url, scheme, public: shownUrl, warnings, host: parts.host || "", file: parts.file || "" };
   };
 
-  // Return the URL, or what it comes down to in a few more corrections; empty if that is refused, or warned of.
+  // Return the URL, corrected a few more times if necessary; empty if it still has an error or a warning.
   const acceptable = (url) => {
     for (let corrections = 0; corrections < 5 && url; corrections++) {
       try {
@@ -282,7 +282,7 @@ const BakeRules = (rules) => {
     return "";
   };
 
-  // Return { url, scheme, public, warnings, host, file }; throw UrlError if iPXE could not boot from it.
+  // Return { url, scheme, public, warnings, host, file }; throw UrlError if iPXE cannot boot from the URL.
   const parse = (url) => {
     try {
       return parseOnce(url);
@@ -321,9 +321,9 @@ const BakeRules = (rules) => {
     return script;
   };
 
-  // What may be shown of a script: without user information.
+  // Return the script without user information, so that it may be shown.
   const redact = (parsed) => {
-    // Else the host and the file may be pieces of a password.
+    // Otherwise the host and the file may be pieces of a password.
     const kept = hidesUserinfoOnly(parsed.url) ? parsed : { ...parsed, host: "", file: parsed.file && "..." };
     return fillIn({ ...kept, url: parsed.public });
   };

@@ -1,14 +1,14 @@
 "use strict";
-// The page: what stands in the field is checked as it is typed; Enter or the button saves the image.
+// The page: checks the URL in the field while it is typed, and saves the image at Enter or a click.
 
 const rules = BakeRules(data);
 const canBecomeRight = Typing(rules, data);
 const element = (id) => document.getElementById(id);
 const field = element("url");
 const typed = () => field.value.trim();
-let template = null; // a Blob, which the browser holds beside the page
+let template = null; // a Blob, which the browser stores outside the page
 
-// The gzip inside tells damage by its CRC-32.
+// Unpack the template from base64 and gzip, whose CRC-32 detects damage.
 const unpack = async (text) => {
   const packed = new Uint8Array((text.length / 4) * 3);
   let end = 0;
@@ -21,7 +21,7 @@ const unpack = async (text) => {
   return new Response(stream).blob();
 };
 
-// The image is put together of parts of the template, and nothing is copied.
+// Return the image, as a Blob of the parts of the template and the script, without copying.
 const bake = (parsed) => {
   const padded = new Uint8Array(data.slot_size).fill(10);
   padded.set(new TextEncoder().encode(rules.render(parsed)));
@@ -30,24 +30,24 @@ const bake = (parsed) => {
   return new Blob(parts, { type: "application/x-iso9660-image" });
 };
 
-// Return whether a frame's sandbox lets files be saved; null where another site's frame does not say.
+// Return whether the sandbox of a frame allows downloads; null if the frame of another site does not tell.
 const mayDownload = () => {
   for (let frame = window; frame !== frame.parent; frame = frame.parent) {
     const outside = frame.frameElement;
     if (!outside) return null;
     if (outside.hasAttribute("sandbox") && !outside.sandbox.contains("allow-downloads")) return false;
   }
-  // A server may send a sandbox too.
+  // A server may also send a sandbox, as a header.
   return self.origin === "null" && location.protocol.startsWith("http") ? null : true;
 };
 
-const SECRET = "The image holds the URL's user name and password: keep it to yourself.";
+const SECRET = "The image holds the user name and password of the URL. Keep the file private.";
 
-// Return { parsed, lines, error, suggestion }: what is to be said of a URL.
+// Return what to show about a URL: { parsed, ready, lines, warned }, or { parsed: null, error, suggestion }.
 const judge = (url) => {
   try {
     const parsed = rules.parse(url);
-    rules.render(parsed); // refuses one that is too long
+    rules.render(parsed); // throws if the URL is too long
     const { name, boot, transport } = parsed.scheme;
     const disk = boot === "sanboot" ? "boot the disk" : "load";
     const what = name ? `${disk} ${parsed.public} over ${transport.split(";")[0]}` : `${disk} that ${parsed.public} names`;
@@ -60,30 +60,30 @@ const judge = (url) => {
   }
 };
 
-// For screen readers: said once, and not again while it stays.
+// Let screen readers read a text, once until it changes.
 const hear = (text) => {
   if (element("heard").textContent !== text) element("heard").textContent = text;
 };
 
 const HINT = "Type the URL, or start from an example.";
-const PAUSE = 600; // ms without a key
+const PAUSE = 600; // milliseconds without a key
 let pause = 0;
 
-// Show what is to be said of the URL, and return it parsed, or null. While it is typed only that it is right is said at
-// once; what is wrong when the typing pauses, and not before the field is left if it can still become right.
+// Check the URL, show the result, and return the parsed URL, or null. While the user types, show at once that the URL is
+// right. Show an error when the typing pauses; but if the URL can still become right, only when the user leaves the field.
 const check = (finished = true) => {
   clearTimeout(pause);
   const url = typed();
   const { parsed, ready, lines, warned, error, suggestion } = judge(url);
   const show = (complete) => {
-    const said = parsed ? [ready, ...(complete ? lines : [])] : complete && url ? [error] : [];
-    element("verdict").textContent = said.join("\n") || (url ? "" : HINT);
+    const shown = parsed ? [ready, ...(complete ? lines : [])] : complete && url ? [error] : [];
+    element("verdict").textContent = shown.join("\n") || (url ? "" : HINT);
     element("verdict").className = parsed ? (complete && warned ? "warned" : "good") : url ? "bad" : "quiet";
     field.toggleAttribute("aria-invalid", false);
-    if (said.length && !parsed) field.setAttribute("aria-invalid", "true");
+    if (shown.length && !parsed) field.setAttribute("aria-invalid", "true");
     element("take").hidden = !(complete && suggestion);
     if (suggestion) element("take").textContent = `Use ${rules.withoutUserinfo(suggestion)}`;
-    return said;
+    return shown;
   };
   const tell = () => url === saved || hear(parsed ? ["Ready to save.", ...lines].join(" ") : url ? error : "");
   element("take").onclick = () => enter(suggestion);
@@ -104,15 +104,15 @@ const check = (finished = true) => {
   return parsed;
 };
 
-// Put a URL into the field, as if it were pasted there.
+// Put a URL into the field, as if the user had pasted it.
 const enter = (url) => {
   field.value = url;
   field.focus();
   check();
 };
 
-// boots-from.html#url=http://bootserver/boot fills the field, and does nothing else. What a browser may have escaped
-// is exact when the whole of it is, which begins with the scheme's colon or with the "${" of a setting.
+// Fill the field from a link such as boots-from.html#url=http://boot.example.com/boot, and do nothing else. Decode the URL
+// only if it is escaped as a whole, which shows in an escaped colon after the scheme, or in an escaped "${" at its start.
 const enterFromFragment = () => {
   const found = /^#url=(.*)$/s.exec(location.hash);
   if (!found) return;
@@ -120,22 +120,22 @@ const enterFromFragment = () => {
   try {
     if (/^(?:[A-Za-z0-9_]+%3A|%24%7B)/i.test(url)) url = decodeURIComponent(url);
   } catch {
-    // Not escaped as a whole: as it stands.
+    // Not escaped as a whole: take it as it is.
   }
   enter(url);
 };
 
-// The address names the URL of a link only while that stands in the field.
+// Remove the URL of a link from the address when the field changes.
 const forgetFragment = () => {
   if (!location.hash.startsWith("#url=")) return;
   try {
     history.replaceState(null, "", location.href.split("#")[0]);
   } catch {
-    // A sandbox keeps its address.
+    // In a sandbox the address cannot change.
   }
 };
 
-// A button copies only what is there as a whole.
+// Enable a copy button only if its text is complete.
 const readyToCopy = () => {
   for (const button of document.querySelectorAll("[data-of]")) {
     const source = element(button.dataset.of);
@@ -148,7 +148,7 @@ const writeClipboard = async (text) => {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // From plain http there is no clipboard but by this older way.
+    // Pages from plain http can copy only in this older way.
     const area = Object.assign(document.createElement("textarea"), { value: text, className: "offscreen" });
     document.body.append(area);
     area.select();
@@ -158,13 +158,13 @@ const writeClipboard = async (text) => {
   }
 };
 
-// What is said of a copy stands for 2 s.
+// The note about a copy is shown for 2 s.
 let copied = 0;
 const copy = async (button) => {
   const link = () => `${location.href.split("#")[0]}#url=${encodeURIComponent(saved)}`;
   const done = await writeClipboard(button.id === "link" ? link() : element(button.dataset.of).textContent);
   button.focus();
-  element("copied").textContent = done ? "Copied" : "Your browser does not let this page copy: select the text and copy it.";
+  element("copied").textContent = done ? "Copied" : "Your browser does not let this page copy. Select the text and copy it yourself.";
   clearTimeout(copied);
   copied = setTimeout(() => { element("copied").textContent = ""; }, 2000);
 };
@@ -199,16 +199,16 @@ const save = async () => {
   element("link").hidden = parsed.public !== parsed.url;
   element("saved").hidden = false;
   element("saved").scrollIntoView({ block: "nearest" });
-  hear(`${data.output} was handed to your browser. What to do with it is below.`);
+  hear(`Your browser has received ${data.output}. The next steps are below.`);
   readyToCopy();
   const digest = await sha256(image);
   performance.measure("bake", { start: started });
-  if (saved !== parsed.url) return; // another was saved since
+  if (saved !== parsed.url) return; // another image was saved in the meantime
   fillIn(".digest", digest);
   readyToCopy();
 };
 
-// Show the steps of what was chosen.
+// Show the steps for the chosen place.
 const choose = () => {
   for (const steps of document.querySelectorAll("[data-for]")) {
     steps.hidden = !element(steps.dataset.for).checked;
@@ -222,7 +222,7 @@ field.addEventListener("input", (event) => {
 field.addEventListener("change", () => check());
 field.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.isComposing) return;
-  event.preventDefault(); // a change, which would be said in place of the saving
+  event.preventDefault(); // otherwise screen readers get the result of a change event instead of that of saving
   save();
 });
 element("bake").addEventListener("click", save);
@@ -235,13 +235,13 @@ for (const example of document.querySelectorAll(".example")) {
   });
 }
 addEventListener("hashchange", enterFromFragment);
-// What a saved copy of the page, or the browser's memory, may have left.
+// Reset the state that a saved copy of the page, or the browser, may have kept.
 element("bake").disabled = true;
 choose();
 check();
 if (window === parent) field.focus();
 enterFromFragment();
-pageStarted = true; // with all that it takes
+pageStarted = true; // for start.js: every script has run
 
 addEventListener("DOMContentLoaded", async () => {
   if (browserIsOld) return;

@@ -1,7 +1,7 @@
 "use strict";
-// SHA-256 (FIPS 180-4), for where the browser withholds its own: pages from plain http.
+// SHA-256 (FIPS 180-4) for pages from plain http, on which browsers hide their own.
 
-// Let the browser take what was typed and draw, before more is computed.
+// Let the browser handle input and draw before the computation continues.
 const turn = () =>
   new Promise((done) => {
     const { port1, port2 } = new MessageChannel();
@@ -12,7 +12,7 @@ const turn = () =>
     port2.postMessage(null);
   });
 
-// Bytes between two turns: some milliseconds' work.
+// Bytes between two turns, which take a few milliseconds.
 const CHUNK = 2 ** 16;
 
 // Of less than 2 ** 29 bytes, whose number of bits is one word.

@@ -1,10 +1,10 @@
 "use strict";
-// Runs before all else, and in old browsers too (ECMAScript 5): shows the notice that is true, one at a time.
+// Runs before all other scripts, also in old browsers (ECMAScript 5). Shows the one notice that applies.
 function showNotice(name) {
   var notices = document.getElementById("notices").children;
   for (var i = 0; i < notices.length; i++) notices[i].hidden = notices[i].id !== name;
 }
-// The newest thing that the page needs: a browser that has it can read all the syntax of the other scripts.
+// The newest feature that the page needs: a browser with it knows all the syntax of the other scripts.
 var browserIsOld = !("DecompressionStream" in window);
 var pageStarted = false; // set by page.js
 showNotice(browserIsOld ? "old" : "loading");

@@ -1,14 +1,14 @@
 "use strict";
-// Whether a URL that is being typed can still become right: then nobody wants to hear what it lacks.
+// Decides whether an unfinished URL can still become right. While it can, the page shows no error.
 
 const Typing = (rules, data) => {
-  // What may follow, of whatever length: a path, the rest of a host, of a port, of a password, of an IPv6 address.
+  // Text that may follow, one of each kind: a path, the rest of a host, a port, a password, an IPv6 address.
   const ENDS = ["/x", "x/x", "1/x", "@x/x"];
   const IN_ADDRESS = ["", "2", ":2", "::2"];
   const bootable = data.schemes.filter((scheme) => scheme.boot);
   const starts = bootable.map((scheme) => `${scheme.name}:${scheme.fields.length ? "" : "//"}`);
 
-  // Return how much is wrong: 0 nothing, 1 what is warned of, 2 all.
+  // Return how wrong a URL is: 0 right, 1 with a warning, 2 refused.
   const fault = (text) => {
     try {
       return Math.min(rules.parse(text).warnings.length, 1);
@@ -17,7 +17,7 @@ const Typing = (rules, data) => {
     }
   };
 
-  // Return whether something may be typed behind `text` so that less is wrong.
+  // Return whether more text after `text` can make it less wrong.
   return (text) => {
     const now = fault(text);
     if (now === 0) return true;
@@ -25,10 +25,10 @@ const Typing = (rules, data) => {
     const disk = bootable.find((scheme) => scheme.fields.length && text.toLowerCase().startsWith(`${scheme.name}:`));
     const tails = disk ? Array.from(disk.example, (_, at) => disk.example.slice(at)) : ENDS;
     const inAddress = text.lastIndexOf("[") > text.lastIndexOf("]");
-    const behind = disk ? tails.filter((tail) => tail.startsWith(":")) : ["/x"];
-    const closing = inAddress ? IN_ADDRESS.flatMap((end) => behind.map((tail) => `${end}]${tail}`)) : [];
+    const after = disk ? tails.filter((tail) => tail.startsWith(":")) : ["/x"];
+    const closing = inAddress ? IN_ADDRESS.flatMap((end) => after.map((tail) => `${end}]${tail}`)) : [];
     const ends = ["", ...tails, ...closing];
-    // Settings that are not closed yet, one inside the other.
+    // Count the unclosed settings, which may be nested.
     let rest = text;
     for (let before = ""; before !== rest; ) {
       before = rest;

@@ -14,7 +14,7 @@ from web import build_page as web_page
 
 @pytest.fixture(scope="session")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the page's file."""
+    """Return the file of the page."""
     file = tmp_path_factory.mktemp("page") / web_page.NAME
     file.write_bytes(web_page.make(image.read_template()))
     return file
@@ -22,13 +22,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def download_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return where the browsers save files, whatever is there."""
+    """Return the download folder of the browsers."""
     return tmp_path_factory.mktemp("downloads")
 
 
 @pytest.fixture
 def downloads(download_folder: Path) -> Path:
-    """Return where the browsers save files, empty."""
+    """Return the download folder of the browsers, emptied."""
     for file in download_folder.iterdir():
         file.unlink()
     return download_folder
@@ -36,15 +36,15 @@ def downloads(download_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def open_page(download_folder: Path) -> Iterator[Open]:
-    """Return a function that opens a URL in a Chromium of its own."""
+    """Return a function that opens a URL in a new Chromium."""
     with session(download_folder) as start:
         yield start
 
 
-# Any: what only Chromium's driver has is called too.
+# Any, because tests also call methods that only the Chromium driver has.
 @pytest.fixture(scope="session")
 def browser(open_page: Open, page: Path) -> Any:
-    """Return a Chromium with the page, ready."""
+    """Return a Chromium that shows the page, ready for use."""
     opened = open_page(page.as_uri())
     wait_until_ready(opened)
     return opened
@@ -52,7 +52,7 @@ def browser(open_page: Open, page: Path) -> Any:
 
 @pytest.fixture(scope="session", params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
-    """Return each kind of browser."""
+    """Return the name of each kind of browser."""
     return str(request.param)
 
 
@@ -68,7 +68,7 @@ def open_in(kind: str, open_page: Open, download_folder: Path) -> Iterator[Open]
 
 @pytest.fixture(scope="session")
 def each(open_in: Open, page: Path) -> WebDriver:
-    """Return a browser of each kind with the page, ready."""
+    """Return a browser of each kind that shows the page, ready for use."""
     opened: WebDriver = open_in(page.as_uri())
     wait_until_ready(opened)
     return opened
@@ -76,7 +76,7 @@ def each(open_in: Open, page: Path) -> WebDriver:
 
 @pytest.fixture
 def fresh(each: WebDriver, page: Path) -> WebDriver:
-    """Return the same, with the page as it is when it is opened."""
+    """Return a browser of each kind with the page opened again."""
     each.get("about:blank")
     each.get(page.as_uri())
     wait_until_ready(each)

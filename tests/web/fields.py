@@ -1,4 +1,4 @@
-"""What a person does with the page, and where its file goes."""
+"""Actions of a user on the page, and the file that it saves."""
 
 import re
 import time
@@ -14,7 +14,7 @@ from lab.recording_server import RecordingServer
 
 
 def type_url(browser: WebDriver, url: str, end: str = "") -> None:
-    """Type a URL into the emptied field; then `end`."""
+    """Clear the field and type a URL, then the keys `end`."""
     field = browser.find_element(By.ID, "url")
     field.clear()
     if url + end:
@@ -30,27 +30,27 @@ def click(browser: WebDriver, element: WebElement) -> None:
 
 
 def leave_field(browser: WebDriver) -> None:
-    """Go on from the field, as by a click elsewhere."""
+    """Take the focus from the field, as a click elsewhere does."""
     browser.execute_script("document.getElementById('url').blur()")
 
 
 def text(browser: WebDriver, name: str) -> str:
-    """Return what an element holds, shown or not."""
+    """Return the text of an element, visible or not."""
     return str(browser.execute_script("return document.getElementById(arguments[0]).textContent", name))
 
 
 def shown(browser: WebDriver, name: str) -> bool:
-    """Return whether an element is to be seen."""
+    """Return whether an element is visible."""
     return bool(browser.execute_script("return document.getElementById(arguments[0]).checkVisibility()", name))
 
 
 def notice(document: str = "document") -> str:
-    """Return the JavaScript that gives the text of the notices that are to be seen, in a document."""
+    """Return JavaScript that returns the text of the visible notices in a document."""
     return f"return {document}.getElementById('notices').innerText.trim().replace(/\\s+/g, ' ')"
 
 
 def saved(downloads: Path, name: str = "boots-from.iso") -> bytes:
-    """Return the file that the browser saves, when it is whole."""
+    """Wait until the browser has saved the whole file; return its content."""
     file = downloads / name
     size = len(image.read_template())
     end = time.monotonic() + 60
@@ -63,14 +63,14 @@ def saved(downloads: Path, name: str = "boots-from.iso") -> bytes:
 def in_frame(
     open_in: Open, server: RecordingServer, page: bytes, sandbox: str | None = None, policy: str | None = None
 ) -> WebDriver:
-    """Return a browser with the page in a frame; wait until it has settled.
+    """Open another page that shows the page in a frame; return the browser after the frame has loaded.
 
     Args:
         open_in: opens the browser.
-        server: serves the page and the one around it.
-        page: the page's content.
-        sandbox: the frame's attribute of that name.
-        policy: a Content-Security-Policy that the page is served with.
+        server: serves both pages.
+        page: the content of the page.
+        sandbox: the sandbox attribute of the frame.
+        policy: the Content-Security-Policy header of the page.
     """
     server.files |= {"/around.html": b"<!DOCTYPE html><title>around</title>", "/page.html": page}
     server.headers["/page.html"] = {"Content-Security-Policy": policy} if policy else {}
@@ -91,7 +91,7 @@ def in_frame(
 
 
 def without_policy(content: bytes) -> bytes:
-    """Return the page without its own policy, so that a script may be put into it."""
+    """Return the page without its Content-Security-Policy, so that tests can add scripts."""
     content, count = re.subn(rb'<meta http-equiv="Content-Security-Policy"[^>]*>', b"", content)
     assert count == 1
     return content

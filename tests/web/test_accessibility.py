@@ -1,4 +1,4 @@
-"""The page for every person: keyboard, screen reader, small screens, fingers, paper."""
+"""The accessibility of the page: keyboard, screen reader, small screens, touch, paper."""
 
 import base64
 import re
@@ -36,7 +36,7 @@ def save(browser: WebDriver) -> None:
 
 
 def left(url: str) -> Callable[[Any], None]:
-    """Return what types a URL and leaves the field."""
+    """Return a function that types a URL and leaves the field."""
 
     def act(browser: WebDriver) -> None:
         type_url(browser, url)
@@ -46,7 +46,7 @@ def left(url: str) -> Callable[[Any], None]:
 
 
 def chosen(*choices: str) -> Callable[[Any], None]:
-    """Return what saves, and chooses where to use the image."""
+    """Return a function that saves an image and chooses where to use it."""
 
     def act(browser: WebDriver) -> None:
         save(browser)
@@ -57,7 +57,7 @@ def chosen(*choices: str) -> Callable[[Any], None]:
 
 
 def noticed(name: str) -> Callable[[Any], None]:
-    """Return what shows a notice, as the page does where it can't work."""
+    """Return a function that shows a notice, as the page does if it cannot work."""
     return lambda browser: browser.execute_script("showNotice(arguments[0])", name)
 
 
@@ -76,7 +76,7 @@ STATES: dict[str, Callable[[Any], None]] = {
 
 @contextmanager
 def screen(browser: Any, width: int, scheme: str = "light", media: str = "screen") -> Iterator[None]:
-    """Have a screen so many pixels wide, light or dark, or paper."""
+    """Emulate a screen of this width in pixels, in a colour scheme, or paper."""
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -97,15 +97,15 @@ def reopened(browser: Any, page: Path) -> Any:
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """Return axe-core, a script."""
+    """Return the script of axe-core."""
     return (npm.modules("axe") / "axe-core" / "axe.min.js").read_text()
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [NARROW, WIDE])
-def test_axe_finds_no_violation_in_any_state(browser: Any, page: Path, axe: str, width: int, scheme: str) -> None:
-    """WCAG 2.2, levels A and AA, and what axe calls best practice."""
+def test_axe_finds_no_violation(browser: Any, page: Path, axe: str, width: int, scheme: str) -> None:
+    """In every state of the page: WCAG 2.2, levels A and AA, and the best practices of axe."""
     found = {}
     with screen(browser, width, scheme):
         for name, act in STATES.items():
@@ -123,8 +123,8 @@ def test_axe_finds_no_violation_in_any_state(browser: Any, page: Path, axe: str,
 
 
 @pytest.mark.thorough
-def test_axe_sees_what_is_wrong(browser: Any, page: Path, axe: str) -> None:
-    """Such as too little contrast."""
+def test_axe_finds_low_contrast(browser: Any, page: Path, axe: str) -> None:
+    """So axe would find an error in the other tests."""
     reopened(browser, page).execute_script("document.querySelector('header p').style.color = '#ccc'")
     browser.execute_script(axe)
     found = browser.execute_async_script("axe.run().then(({violations}) => arguments[0](violations.map(({id}) => id)))")
@@ -133,8 +133,8 @@ def test_axe_sees_what_is_wrong(browser: Any, page: Path, axe: str) -> None:
 
 
 @pytest.mark.parametrize("state", [name for name in STATES if not name.startswith("notice")])
-def test_fingers_hit_what_they_touch(browser: Any, page: Path, state: str) -> None:
-    """On a phone all that can be touched is 44 pixels high."""
+def test_touch_targets_have_44_pixels(browser: Any, page: Path, state: str) -> None:
+    """On a phone."""
     with screen(browser, NARROW):
         STATES[state](reopened(browser, page))
         small = browser.execute_script(
@@ -146,8 +146,8 @@ def test_fingers_hit_what_they_touch(browser: Any, page: Path, state: str) -> No
 
 
 @pytest.mark.parametrize("width", [NARROW, 768, WIDE, 1920])
-def test_fits_every_width(browser: Any, page: Path, width: int) -> None:
-    """And nothing jumps while one types."""
+def test_page_fits_every_width(browser: Any, page: Path, width: int) -> None:
+    """And nothing moves while the user types."""
     over = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     below = "return document.querySelector('.examples').getBoundingClientRect().top"
     with screen(browser, width):
@@ -165,7 +165,7 @@ def test_fits_every_width(browser: Any, page: Path, width: int) -> None:
 
 @pytest.mark.thorough(but=(CHROMIUM,))
 def test_hash_has_rows_of_16_bytes_on_a_phone(open_in: Open, page: Path, recording_server: RecordingServer) -> None:
-    """As MokManager shows it. The phone is a frame, since no window of Firefox is as narrow."""
+    """As MokManager shows it. A frame emulates the phone, because no Firefox window is so narrow."""
     opened = in_frame(open_in, recording_server, page.read_bytes())
     opened.execute_script("document.querySelector('iframe').width = arguments[0]", NARROW)
     opened.switch_to.frame(0)
@@ -190,8 +190,8 @@ def check_rows(browser: WebDriver) -> None:
         assert lines == 2
 
 
-def test_keyboard_reaches_all_in_order(browser: Any, page: Path) -> None:
-    """All has a name, and headings go down by one."""
+def test_keyboard_reaches_everything_in_order(browser: Any, page: Path) -> None:
+    """Everything has a name, and heading levels are not skipped."""
     chosen("linux")(reopened(browser, page))
     browser.execute_script(OPEN_ALL)
     browser.find_element(By.ID, "url").click()
@@ -226,7 +226,7 @@ def test_keyboard_reaches_all_in_order(browser: Any, page: Path) -> None:
 
 
 @pytest.mark.parametrize("by", ["click", "keyboard"])
-def test_did_you_mean_is_a_button_that_takes_it(browser: Any, page: Path, by: str) -> None:
+def test_suggestion_button_fills_the_field(browser: Any, page: Path, by: str) -> None:
     field, take = reopened(browser, page).find_element(By.ID, "url"), browser.find_element(By.ID, "take")
     type_url(browser, "htpp://user:hunter2@h/x")
     wait_until(browser, "return document.getElementById('take').checkVisibility()")
@@ -249,17 +249,17 @@ def test_did_you_mean_is_a_button_that_takes_it(browser: Any, page: Path, by: st
 
 
 def pages(paper: bytes) -> int:
-    """Return how many pages a PDF has; its objects may be packed."""
+    """Return the number of pages of a PDF, whose objects may be compressed."""
     packed = re.findall(rb"stream\r?\n(.*?)endstream", paper, re.DOTALL)
     unpacked = [zlib.decompressobj().decompress(part) for part in packed if part[:1] == b"x"]
     return len(re.findall(rb"/Type\s*/Page\b", b"\n".join([paper, *unpacked])))
 
 
 @pytest.mark.thorough(but=(CHROMIUM,))
-def test_paper_has_what_one_needs_there(fresh: Any, downloads: Path, kind: str) -> None:
-    """Two pages with the hashes; it were seven, with the buttons."""
+def test_printed_page_has_steps_and_hashes(fresh: Any, downloads: Path, kind: str) -> None:
+    """On two pages, without the buttons. It used to be seven."""
     if kind == WEBKIT:
-        return  # its driver can't print
+        return  # the WebKit driver cannot print
     chosen("linux")(fresh)
     fresh.execute_script("document.querySelector('details').open = true")
     paper = base64.b64decode(fresh.print_page(PrintOptions()))
@@ -267,16 +267,16 @@ def test_paper_has_what_one_needs_there(fresh: Any, downloads: Path, kind: str) 
     if kind == CHROMIUM:
         with screen(fresh, WIDE, media="print"):
             found = "Array.from(document.querySelectorAll(arguments[0]))"
-            shown = f"return {found}.filter((one) => one.checkVisibility()).length"
+            shown = f"return {found}.filter((found) => found.checkVisibility()).length"
             assert fresh.execute_script(shown, "button, input, #notices, #copied") == 0
-            wanted = ("#saved", "#sha256", "#write-linux", ".saved-url", ".rows")
-            assert fresh.execute_script(shown, ", ".join(wanted)) == 4 + len(ENROLLED)
+            selectors = ("#saved", "#sha256", "#write-linux", ".saved-url", ".rows")
+            assert fresh.execute_script(shown, ", ".join(selectors)) == 4 + len(ENROLLED)
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(url=ACCEPTED)
-def test_nothing_is_wrong_before_a_url_is_whole(browser: Any, url: str) -> None:
-    """Each beginning of a URL that iPXE boots from can become right, and the page knows."""
+def test_no_error_while_typing_generated_url(browser: Any, url: str) -> None:
+    """The page knows that each beginning of a good URL can become right."""
     early = browser.execute_script(
         """
         const [url] = arguments;
@@ -300,8 +300,8 @@ WRITTEN = [row.example for row in boot_url.SCHEMES if row.boot] + [
 
 
 @pytest.mark.parametrize("url", WRITTEN)
-def test_nothing_is_wrong_before_it_is_whole(browser: Any, url: str) -> None:
-    test_nothing_is_wrong_before_a_url_is_whole.hypothesis.inner_test(browser, url)  # type: ignore[attr-defined]
+def test_no_error_while_typing_url(browser: Any, url: str) -> None:
+    test_no_error_while_typing_generated_url.hypothesis.inner_test(browser, url)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_nothing_is_wrong_before_it_is_whole(browser: Any, url: str) -> None:
         "tftp://u@h/d/",
     ],
 )
-def test_what_stays_wrong_is_known(browser: Any, url: str) -> None:
+def test_hopeless_url_is_recognised_while_typing(browser: Any, url: str) -> None:
     assert not browser.execute_script("return canBecomeRight(arguments[0])", url)
 
 

@@ -1,4 +1,4 @@
-"""The page in Chromium, Firefox and WebKitGTK: it loads, listens while one types, saves, copies and takes links."""
+"""The page in Chromium, Firefox and WebKitGTK: loading, typing, saving, copying, and links."""
 
 import re
 import subprocess
@@ -21,27 +21,27 @@ from tests.web.fields import click, leave_field, saved, shown, text, type_url, w
 
 in_others = pytest.mark.thorough(but=(CHROMIUM,))
 URL = "http://boot.example.com/boot?mac=${net0/mac}"
-# One that the page finds wrong as soon as the typing pauses, and one that may still become right.
+# A URL that is wrong as soon as the typing pauses, and a URL that may still become right.
 WRONG, UNFINISHED = "htpp://boot.example.com/x", "http://"
 
 
-def digest_shown(browser: WebDriver, digest: str) -> None:
+def wait_for_digest(browser: WebDriver, digest: str) -> None:
     wait_until(browser, f"return document.getElementById('sha256').textContent === '{digest}'")
 
 
-def test_opens_types_and_saves(fresh: WebDriver, downloads: Path) -> None:
-    """What the command writes, of a URL pasted with spaces around it; and its SHA-256."""
+def test_saved_image_equals_that_of_the_command(fresh: WebDriver, downloads: Path) -> None:
+    """From a URL with spaces around it; the page shows the SHA-256."""
     type_url(fresh, f"  {URL} ", Keys.ENTER)
-    wanted = boots_from.bake(URL)
-    assert saved(downloads) == wanted
-    digest_shown(fresh, sha256(wanted).hexdigest())
+    expected = boots_from.bake(URL)
+    assert saved(downloads) == expected
+    wait_for_digest(fresh, sha256(expected).hexdigest())
     assert text(fresh, "verdict") == f"Ready: the machine will load {URL} over HTTP."
     leave_field(fresh)
-    assert text(fresh, "heard") == "boots-from.iso was handed to your browser. What to do with it is below."
+    assert text(fresh, "heard") == "Your browser has received boots-from.iso. The next steps are below."
 
 
 def test_link_fills_the_field_until_it_is_edited(fresh: WebDriver, page: Path, downloads: Path) -> None:
-    """And then the address does not name another URL than the field."""
+    """After that the address of the page no longer has the URL."""
     fresh.get("about:blank")
     fresh.get(f"{page.as_uri()}#url=http%3A%2F%2Fh%2Fa%2520b%3Fm%3D%24%7Bmac%7D")
     wait_until_ready(fresh)
@@ -55,10 +55,10 @@ def test_link_fills_the_field_until_it_is_edited(fresh: WebDriver, page: Path, d
 
 @in_others
 @pytest.mark.parametrize("place", ["disk", "plain-http"])
-def test_reading_the_page_is_no_slower_than_unpacking_it(
+def test_parsing_the_page_is_fast(
     open_in: Open, page: Path, recording_server: RecordingServer, kind: str, place: str
 ) -> None:
-    """In a browser that has just started WebKit took 10 s, 14 times that, for a template in the text of an element."""
+    """Compared with unpacking the template: a new WebKit took 14 times as long, 10 s, for a template in an element."""
     recording_server.files["/boots-from.html"] = page.read_bytes()
     ratios = []
     for _ in range(2):
@@ -76,8 +76,8 @@ def test_reading_the_page_is_no_slower_than_unpacking_it(
 
 @pytest.mark.thorough(but=("chromium-fast",))
 @pytest.mark.parametrize("pause", [0, 0.8], ids=["fast", "slow"])
-def test_screen_reader_hears_once_that_the_url_is_right(fresh: WebDriver, pause: float) -> None:
-    """27 updates for 13 characters, and eight times "invalid", before; also of who types a key in 0.8 s."""
+def test_screen_reader_hears_once_that_url_is_right(fresh: WebDriver, pause: float) -> None:
+    """Also if a key takes 0.8 s. The page used to send 27 updates for 13 characters, and "invalid" eight times."""
     fresh.execute_script(page_observer.HEARD)
     field = fresh.find_element(By.ID, "url")
     for key in "http://h/boot":
@@ -89,43 +89,43 @@ def test_screen_reader_hears_once_that_the_url_is_right(fresh: WebDriver, pause:
 
 
 @in_others
-def test_wrong_url_is_said_in_a_pause(fresh: WebDriver) -> None:
+def test_wrong_url_shows_error_in_a_pause(fresh: WebDriver) -> None:
     fresh.execute_script(page_observer.HEARD)
     type_url(fresh, WRONG)
-    said = 'unknown scheme "htpp" at character 1 of the URL: did you mean http://boot.example.com/x?'
+    error = 'unknown scheme "htpp" at character 1 of the URL: did you mean http://boot.example.com/x?'
     wait_until(fresh, "return heard.includes('invalid')")
-    assert fresh.execute_script("return heard.filter((text) => text !== 'invalid')") == [said]
-    assert text(fresh, "verdict") == said
+    assert fresh.execute_script("return heard.filter((text) => text !== 'invalid')") == [error]
+    assert text(fresh, "verdict") == error
 
 
 @in_others
-def test_unfinished_url_is_said_when_the_field_is_left(fresh: WebDriver) -> None:
+def test_unfinished_url_shows_error_after_the_field_is_left(fresh: WebDriver) -> None:
     fresh.execute_script(page_observer.HEARD)
     type_url(fresh, UNFINISHED)
     time.sleep(1)
     assert fresh.execute_script("return heard") == []
     leave_field(fresh)
     wait_until(fresh, "return heard.includes('invalid')")
-    assert text(fresh, "verdict").startswith("no HOST")
+    assert text(fresh, "verdict").startswith("missing HOST")
 
 
 @in_others
 @pytest.mark.parametrize("by", ["Enter", "click"])
-def test_button_says_what_is_missing(fresh: WebDriver, downloads: Path, by: str) -> None:
-    for url, said in (("", messages.EMPTY.text()), (UNFINISHED, "no HOST")):
+def test_saving_without_good_url_shows_error(fresh: WebDriver, downloads: Path, by: str) -> None:
+    for url, error in (("", messages.EMPTY.text()), (UNFINISHED, "missing HOST")):
         type_url(fresh, url, Keys.ENTER if by == "Enter" else "")
         if by == "click":
             fresh.find_element(By.ID, "bake").click()
-        assert text(fresh, "verdict").startswith(said)
+        assert text(fresh, "verdict").startswith(error)
         assert fresh.switch_to.active_element == fresh.find_element(By.ID, "url")
     assert list(downloads.iterdir()) == []
 
 
 @in_others
-def test_warning_does_not_talk_of_a_shell(fresh: WebDriver) -> None:
+def test_warning_does_not_mention_a_shell(fresh: WebDriver) -> None:
     type_url(fresh, "http://h/?mac=")
     leave_field(fresh)
-    warning = "Warning: nothing after = at character 14 of the URL: write a value, or a setting such as ${net0/mac}."
+    warning = 'Warning: no value after "=" at character 14 of the URL: write a value, or a setting such as ${net0/mac}.'
     assert text(fresh, "verdict") == f"Ready: the machine will load http://h/?mac= over HTTP.\n{warning}"
 
 
@@ -149,8 +149,8 @@ SITUATIONS = {
 
 
 @in_others
-def test_steps_are_those_of_the_situation(fresh: WebDriver, downloads: Path) -> None:
-    """Below the button, after saving; as long as the field holds the saved URL."""
+def test_steps_match_the_chosen_place(fresh: WebDriver, downloads: Path) -> None:
+    """They appear after saving, and only while the field holds the saved URL."""
     type_url(fresh, URL)
     assert not shown(fresh, "saved")
     fresh.find_element(By.ID, "bake").click()
@@ -190,7 +190,7 @@ ENROLLED = tuple(
 
 
 def enabled(browser: WebDriver) -> set[str]:
-    """Return of what a button copies, where it can be pressed."""
+    """Return the ids of the elements whose copy buttons are enabled."""
     found = browser.execute_script(
         "return Array.from(document.querySelectorAll('[data-of]:enabled'), (button) => button.dataset.of)"
     )
@@ -198,7 +198,7 @@ def enabled(browser: WebDriver) -> set[str]:
 
 
 def paste(browser: WebDriver) -> str:
-    """Return what a person would paste, in a field of one line."""
+    """Paste the clipboard into the field, which has one line; return the text."""
     field = browser.find_element(By.ID, "url")
     field.clear()
     field.send_keys(Keys.CONTROL, "v")
@@ -207,7 +207,7 @@ def paste(browser: WebDriver) -> str:
 
 @pytest.mark.thorough(but=("chromium-disk",))
 @pytest.mark.parametrize("place", ["disk", "plain-http"])
-def test_button_copies_what_is_there_and_nothing_else(
+def test_copy_buttons_copy_only_complete_text(
     open_in: Open, page: Path, recording_server: RecordingServer, place: str, downloads: Path
 ) -> None:
     recording_server.files["/boots-from.html"] = page.read_bytes()
@@ -223,9 +223,9 @@ def test_button_copies_what_is_there_and_nothing_else(
     opened.execute_script("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
     for name in (*COMMANDS, *ENROLLED, "script", "link"):
         type_url(opened, URL, Keys.ENTER)
-        digest_shown(opened, sha256(boots_from.bake(URL)).hexdigest())
+        wait_for_digest(opened, sha256(boots_from.bake(URL)).hexdigest())
         assert enabled(opened) == {*COMMANDS, *ENROLLED, "script"}
-        # Where it stands, all are shown.
+        # Show all steps, so that every button can be used.
         opened.execute_script("document.querySelectorAll('[data-for]').forEach((steps) => { steps.hidden = false; })")
         whole = text(opened, name)
         opened.find_element(By.CSS_SELECTOR, "#link" if name == "link" else f'[data-of="{name}"]').send_keys(Keys.ENTER)
@@ -246,21 +246,21 @@ def test_button_copies_what_is_there_and_nothing_else(
 
 
 @in_others
-def test_page_stays_awake_while_its_own_sha256_is_computed(
+def test_page_responds_while_computing_sha256(
     open_in: Open, page: Path, recording_server: RecordingServer, downloads: Path, kind: str
 ) -> None:
-    """From plain http. It stood still for all of that time; now for no twentieth of it, but for what else runs here."""
+    """From plain http, on which the page computes the hash itself. It used to block the browser for all that time."""
     recording_server.files["/boots-from.html"] = page.read_bytes()
     opened = open_in(f"http://{HOST}:{recording_server.port}/boots-from.html")
     wait_until_ready(opened)
     assert opened.execute_script("return crypto.subtle === undefined")
     type_url(opened, URL)
     time.sleep(1.5)
-    # Nothing is baked while one types.
+    # The page makes no image while the user types.
     assert opened.execute_script("return performance.getEntriesByName('bake').length") == 0
     opened.execute_script(page_observer.GAPS)
     opened.find_element(By.ID, "url").send_keys(Keys.ENTER)
-    digest_shown(opened, sha256(boots_from.bake(URL)).hexdigest())
+    wait_for_digest(opened, sha256(boots_from.bake(URL)).hexdigest())
     gaps, (duration,) = opened.execute_script(
         "return [gaps, performance.getEntriesByName('bake').map((entry) => entry.duration)]"
     )
@@ -271,10 +271,10 @@ def test_page_stays_awake_while_its_own_sha256_is_computed(
 
 
 @in_others
-def test_any_static_host_serves_it_by_one_request(
+def test_static_host_gets_one_request(
     open_in: Open, page: Path, recording_server: RecordingServer, downloads: Path
 ) -> None:
-    """Not even for an icon, which the page's policy would stop."""
+    """Not even one for an icon, which the policy of the page would block."""
     recording_server.files["/boots-from.html"] = without_policy(page.read_bytes())
     opened = open_in(f"http://{HOST}:{recording_server.port}/boots-from.html")
     wait_until_ready(opened)
@@ -287,18 +287,18 @@ def test_any_static_host_serves_it_by_one_request(
 
 @in_others
 def test_copy_saved_by_the_browser_works(open_in: Open, fresh: WebDriver, tmp_path: Path, downloads: Path) -> None:
-    """And holds nothing twice, and nothing that was typed or said before."""
+    """It contains no element twice, and no text that was typed or shown before."""
     count = "return document.querySelectorAll('*').length"
-    wanted = fresh.execute_script(count)
+    expected = fresh.execute_script(count)
     type_url(fresh, URL, Keys.ENTER)
-    digest_shown(fresh, sha256(boots_from.bake(URL)).hexdigest())
+    wait_for_digest(fresh, sha256(boots_from.bake(URL)).hexdigest())
     (downloads / "boots-from.iso").unlink()
     copy = tmp_path / "copy.html"
     copy.write_text(fresh.execute_script("return '<!DOCTYPE html>' + document.documentElement.outerHTML"))
     assert fresh.title == "boots-from"
     opened = open_in(copy.as_uri())
     wait_until_ready(opened)
-    assert opened.execute_script(count) == wanted
+    assert opened.execute_script(count) == expected
     assert not shown(opened, "saved")
     assert text(opened, "verdict") == "Type the URL, or start from an example."
     assert text(opened, "heard") == ""
@@ -311,19 +311,20 @@ NUMBERED = re.compile(r"boots-from ?\(1\)\.iso")
 
 
 @in_others
-def test_page_says_of_a_file_what_it_knows(fresh: WebDriver, downloads: Path, kind: str, tmp_path: Path) -> None:
-    """A second one gets another name; the command that writes it to a stick refuses the first."""
+def test_second_download_gets_another_name(fresh: WebDriver, downloads: Path, kind: str, tmp_path: Path) -> None:
+    """The page says so, and the command that writes the stick refuses the old file."""
     other = "http://boot.example.com/other"
     for url in (other, URL):
         type_url(fresh, url, Keys.ENTER)
-        digest_shown(fresh, sha256(boots_from.bake(url)).hexdigest())
-        said = fresh.find_element(By.ID, "saved").text
-        assert f"was handed to your browser. It boots from {url}." in said
-        assert "boots-from (1).iso" in said
+        wait_for_digest(fresh, sha256(boots_from.bake(url)).hexdigest())
+        shown_text = fresh.find_element(By.ID, "saved").text
+        assert shown_text.startswith("Boot a machine from it\nYour browser has received boots-from.iso (")
+        assert f"It boots from {url}." in shown_text
+        assert "boots-from (1).iso" in shown_text
         assert "Saved" not in fresh.find_element(By.TAG_NAME, "body").text
         saved(downloads)
     if kind != FIREFOX:
-        # What drives them lets them write over the first; that may take a while.
+        # The drivers of these browsers let them overwrite the first file, which may take a while.
         end = time.monotonic() + 60
         while saved(downloads) != boots_from.bake(URL):
             assert time.monotonic() < end
@@ -340,7 +341,7 @@ def test_page_says_of_a_file_what_it_knows(fresh: WebDriver, downloads: Path, ki
         (downloads / second).rename(downloads / "boots-from (1).iso")
     stick = tmp_path / "stick"
     command = text(fresh, "write-linux").replace("~/Downloads", str(downloads)).replace("/dev/sdX", str(stick))
-    # Without a stick of that name none is made, the check passed or not.
+    # If the stick does not exist, the command does not create it, even if the check passed.
     for name, content, status in (("boots-from.iso", b"old", 1), ("boots-from (1).iso", boots_from.bake(URL), 0)):
         ran = run(command.replace("if=boots-from.iso", f'if="{name}"').replace("  boots-from.iso", f"  {name}"))
         assert ran.returncode != 0
@@ -358,11 +359,11 @@ def run(command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", command.replace("sudo dd", "dd")], capture_output=True, text=True, check=False)
 
 
-def test_blocked_download_is_not_called_saved(browser: Any, downloads: Path) -> None:
+def test_blocked_download_is_not_reported_as_saved(browser: Any, downloads: Path) -> None:
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "deny"})
     try:
         type_url(browser, URL, Keys.ENTER)
-        digest_shown(browser, sha256(boots_from.bake(URL)).hexdigest())
+        wait_for_digest(browser, sha256(boots_from.bake(URL)).hexdigest())
         assert list(downloads.iterdir()) == []
         assert "saved" not in browser.find_element(By.ID, "saved").text.lower()
     finally:
@@ -370,7 +371,7 @@ def test_blocked_download_is_not_called_saved(browser: Any, downloads: Path) -> 
         browser.execute_cdp_cmd("Browser.setDownloadBehavior", saving)
 
 
-def test_files_of_this_size_are_what_the_page_says(browser: Any) -> None:
+def test_page_shows_the_size_of_the_image(browser: Any) -> None:
     type_url(browser, URL, Keys.ENTER)
     size = len(image.read_template()) / 1e6
     assert f"({size:.1f} MB)" in browser.find_element(By.ID, "saved").text

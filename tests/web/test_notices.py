@@ -1,6 +1,6 @@
-"""What the page says where it can't work, or not yet: each in Chromium, Firefox and WebKitGTK.
+"""The notices of a page that cannot work, or not yet, in Chromium, Firefox and WebKitGTK.
 
-Most are seen from the outside: in a frame of a page that works.
+Most tests show the page in a frame, and look at it from the page around it.
 """
 
 import re
@@ -25,45 +25,45 @@ in_others = pytest.mark.thorough(but=(CHROMIUM,))
 
 LOADING = "Loading the image ..."
 OFF = (
-    "This page needs JavaScript, and JavaScript is off. Turn it on in your browser. If it is on there, the website "
-    "that shows this page turns it off: download this page, and open it from your disk."
+    "This page needs JavaScript, and JavaScript is off. Turn it on in your browser. If it is already on, the website "
+    "that shows this page blocks it: download this page, and open it from your disk."
 )
 BLOCKED = (
-    "The scripts of this page did not start. If you see it on a website, that website forbids scripts: download this "
+    "The scripts of this page did not start. If the page is on a website, that website blocks scripts: download this "
     "page, and open it from your disk. If you opened it from your disk, the file is damaged: download it again."
 )
 OLD = "This browser is too old for this page. Use Chrome or Edge 80, Firefox 113, Safari 16.4, or newer."
 DAMAGED = "This file is damaged or incomplete. Download it again."
 SANDBOX = (
-    "The frame that shows this page forbids downloads, so nothing can be saved here. Open the page in its own tab."
+    "The frame that shows this page blocks downloads, so you cannot save the image here. Open the page in its own tab."
 )
 FRAME = (
-    "This page is shown inside another website, which may forbid downloads. If no file appears when you save, open the "
-    "page in its own tab."
+    "Another website shows this page inside its own, and may block downloads. If no file appears when you save, open "
+    "the page in its own tab."
 )
 
 
 def old_browser(content: bytes) -> bytes:
-    """Return the page as it is in a browser that can't decompress."""
+    """Return the page with a script that removes the newest browser feature that the page needs."""
     lacking = b"<head><script>delete window.DecompressionStream</script>"
     return without_policy(content).replace(b"<head>", lacking, 1)
 
 
 def older_browser(content: bytes) -> bytes:
-    """Return the page as it is in a browser that can't read its scripts either."""
+    """Return the page as a browser sees it that cannot even parse its scripts."""
     begin = b'"use strict";\n// The page:'
     assert begin in content
     return old_browser(content).replace(begin, b"?" + begin, 1)
 
 
-# Of an element in the frame's page, from outside.
+# The page in the frame, seen from the page around it.
 INSIDE = "frames[0].document"
 SCRIPTS = "allow-same-origin allow-scripts"
 
 
 @in_others
 @pytest.mark.parametrize(
-    ("sandbox", "policy", "make", "said"),
+    ("sandbox", "policy", "make", "shown"),
     [
         pytest.param("allow-same-origin", None, bytes, OFF, id="no-scripts"),
         pytest.param(None, "script-src 'none'", bytes, BLOCKED, id="scripts-forbidden"),
@@ -75,33 +75,33 @@ SCRIPTS = "allow-same-origin allow-scripts"
         pytest.param(None, None, bytes, "", id="plain-frame"),
     ],
 )
-def test_host_or_browser_forbids(
+def test_blocked_page_shows_why(
     open_in: Open,
     page: Path,
     recording_server: RecordingServer,
     sandbox: str | None,
     policy: str | None,
     make: Callable[[bytes], bytes],
-    said: str,
+    shown: str,
 ) -> None:
     opened = in_frame(open_in, recording_server, make(page.read_bytes()), sandbox, policy)
-    wait_until(opened, f"{notice(INSIDE)} === {said!r}")
-    time.sleep(1)  # as long as it takes to unpack the template, and more
-    assert opened.execute_script(notice(INSIDE)) == said
-    assert opened.execute_script(f"return {INSIDE}.getElementById('bake').disabled") == bool(said)
+    wait_until(opened, f"{notice(INSIDE)} === {shown!r}")
+    time.sleep(1)  # longer than the page needs to unpack the template
+    assert opened.execute_script(notice(INSIDE)) == shown
+    assert opened.execute_script(f"return {INSIDE}.getElementById('bake').disabled") == bool(shown)
     opened.quit()
 
 
 @in_others
-def test_frame_of_another_site_may_forbid_downloads(
+def test_frame_of_another_site_may_block_downloads(
     open_in: Open, page: Path, recording_server: RecordingServer
 ) -> None:
-    """The page can't see whether it does: it says so, and lets one try."""
+    """The page cannot find out, so it says so and lets the user try."""
     opened = in_frame(open_in, recording_server, page.read_bytes(), "allow-scripts")
     opened.switch_to.frame(0)
     wait_until_ready(opened)
     assert opened.execute_script(notice()) == FRAME
-    # By script: WebKit's driver can't type there.
+    # By script, because the WebKit driver cannot type there.
     opened.execute_script(
         "const field = document.getElementById('url'); field.value = 'http://h/boot';"
         "field.dispatchEvent(new InputEvent('input')); document.getElementById('bake').click()"
@@ -116,7 +116,7 @@ def test_frame_of_another_site_may_forbid_downloads(
 def test_frame_that_allows_downloads_saves(
     open_in: Open, page: Path, recording_server: RecordingServer, downloads: Path, kind: str
 ) -> None:
-    """Also where the sandbox forbids forms."""
+    """Also in a sandbox that blocks forms."""
     opened = in_frame(open_in, recording_server, page.read_bytes(), f"{SCRIPTS} allow-downloads")
     opened.switch_to.frame(0)
     wait_until_ready(opened)
@@ -153,26 +153,26 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "its-end": (lambda content: content[:-5000], DAMAGED),
     "its-scripts": (truncated_scripts, DAMAGED),
     "a-byte-of-the-rules": (lambda content: changed(content, content.index(b"#!ipxe") + 100), DAMAGED),
-    "a-byte-of-its-first-script": (lambda content: changed(content, content.index(b"Runs before all else")), BLOCKED),
+    "a-byte-of-its-first-script": (lambda content: changed(content, content.index(b"Runs before all")), BLOCKED),
 }  # fmt: skip
 
 
 @in_others
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_file(each: WebDriver, page: Path, tmp_path: Path, damage: str) -> None:
-    """Bakes nothing."""
-    damaging, said = DAMAGES[damage]
+    """The page says so, and cannot save."""
+    damaging, shown = DAMAGES[damage]
     file = tmp_path / "damaged.html"
     file.write_bytes(damaging(page.read_bytes()))
     each.get("about:blank")
     each.get(file.as_uri())
-    wait_until(each, f"{notice()} === {said!r}")
+    wait_until(each, f"{notice()} === {shown!r}")
     assert not each.find_element(By.ID, "bake").is_enabled()
 
 
 @contextmanager
 def slow_server(content: bytes, go_on: threading.Event) -> Iterator[int]:
-    """Serve the page at every path but "/", its second half when it is told to go on; give the port."""
+    """Serve the page at every path but "/", with its second half only after `go_on` is set; yield the port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -188,7 +188,7 @@ def slow_server(content: bytes, go_on: threading.Event) -> Iterator[int]:
             self.wfile.write(body[len(body) // 2 :])
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
+            """Print nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -202,8 +202,8 @@ def slow_server(content: bytes, go_on: threading.Event) -> Iterator[int]:
 
 
 @in_others
-def test_loading_is_said_and_the_field_works(open_in: Open, page: Path) -> None:
-    """A URL can be typed before the image is there."""
+def test_field_works_while_loading(open_in: Open, page: Path) -> None:
+    """The page shows that it is loading, and the user can already type a URL."""
     go_on = threading.Event()
     with slow_server(page.read_bytes(), go_on) as port:
         opened = open_in(f"http://{HOST}:{port}/")

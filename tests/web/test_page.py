@@ -1,4 +1,4 @@
-"""The page in a real browser: what the command says and writes, and nothing sent to anyone."""
+"""The page in a real browser: it agrees with the command, and sends nothing to anyone."""
 
 import json
 import re
@@ -28,7 +28,7 @@ from tests.web.fields import leave_field, saved, text, type_url
 from web import build_page as web_page
 from web import rules
 
-# Characters that mean something somewhere in a URL, and some that may be in none.
+# Characters with a meaning somewhere in a URL, and characters that no URL may have.
 _ODD = st.one_of(
     st.sampled_from(":/@?#[]%. ${}0a9-=&(<\t\x7f\u201cé日ß\U0001f600"),
     st.sampled_from(["//", "::", "ftp:", "iqn.", "mac", "127.0.0.1", "localhost"]),
@@ -37,7 +37,7 @@ _ODD = st.one_of(
 
 @st.composite
 def damaged(draw: st.DrawFn) -> str:
-    """Return a URL that was one to accept, with some characters replaced, left out or put in."""
+    """Return a good URL in which some characters were replaced, removed or added."""
     url: str = draw(ACCEPTED)
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(url)))
@@ -48,7 +48,7 @@ def damaged(draw: st.DrawFn) -> str:
 URLS = st.one_of(
     ACCEPTED, damaged(), damaged(), HOSTILE.map(lambda case: case[0]), st.text("htps:/.[]@0a:e", max_size=12)
 )
-# Those of the command's own tests, but for what JSON can't hold, and more.
+# The URLs of the tests of the command, except those that JSON cannot hold, and more.
 WRITTEN = (
     *(url for url in (*REFUSED, *WARNED, *PASSED_THROUGH) if not re.search("[\ud800-\udfff]", url)),
     "", " http://h/", "http://h/ ", "http://h/a b", "h/x", "h:80/x", "user:pw@h/x", "//h/x", "http:/h/x", "http:h", "htp://h/",
@@ -87,7 +87,7 @@ WRITTEN = (
 
 
 def expected(url: str) -> list[object]:
-    """Return what the command makes of a URL."""
+    """Return the result of the command for a URL."""
     try:
         parsed = boot_url.parse(url)
         script = image.script_for(parsed)
@@ -95,7 +95,7 @@ def expected(url: str) -> list[object]:
         return ["refused", str(error), error.suggestion]
     shown = boot_script.redact(parsed).decode()
     digest = sha256(boots_from.bake(url)).hexdigest()
-    # The page has no shell, which may have taken a setting.
+    # The page has no shell that may have replaced a setting.
     shell, none = (
         message.remedy.format(**messages.EXAMPLES) for message in (messages.NOTHING_AFTER, rules.NOTHING_AFTER)
     )
@@ -104,7 +104,7 @@ def expected(url: str) -> list[object]:
 
 
 def answer(browser: Chrome, url: str) -> object:
-    """Return what the page makes of a URL, the SHA-256 of the image that it would save among it."""
+    """Return the result of the page for a URL, with the SHA-256 of the image that it would save."""
     return browser.execute_async_script(
         """
         const [url, done] = arguments;
@@ -126,12 +126,12 @@ def answer(browser: Chrome, url: str) -> object:
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(url=URLS)
-def test_says_what_the_command_says(browser: Chrome, url: str) -> None:
+def test_page_agrees_with_command_on_generated_urls(browser: Chrome, url: str) -> None:
     assert answer(browser, url) == expected(url)
 
 
 @pytest.mark.parametrize("url", dict.fromkeys(WRITTEN), ids=lambda url: repr(url[:30]))
-def test_says_what_the_command_says_of(browser: Chrome, url: str) -> None:
+def test_page_agrees_with_command(browser: Chrome, url: str) -> None:
     assert answer(browser, url) == expected(url)
 
 
@@ -146,20 +146,20 @@ def test_saved_image_boots(browser: Chrome, downloads: Path, recording_server: R
         boot_matrix.boot(firmware, media, recording_server, "/saved", tmp_path, f"{firmware.name}-saved-by-the-page")
 
 
-def everything_said(browser: Chrome) -> str:
-    """Return all that is on the screen, folded away, or for screen readers only."""
-    said = "return document.querySelector('main').textContent + document.getElementById('heard').textContent"
-    return str(browser.execute_script(said))
+def all_text(browser: Chrome) -> str:
+    """Return all text on the page: visible, folded, or only for screen readers."""
+    script = "return document.querySelector('main').textContent + document.getElementById('heard').textContent"
+    return str(browser.execute_script(script))
 
 
 @pytest.mark.parametrize("url", ["http://user:hunter2@h/x", "http://user:hunter2@h/x?${", "tftp://user:hunter2@h/x"])
-def test_password_is_on_no_screen(browser: Chrome, url: str) -> None:
+def test_password_is_never_shown(browser: Chrome, url: str) -> None:
     type_url(browser, url, Keys.ENTER)
-    wanted = sha256(boots_from.bake(url)).hexdigest()
-    wait_until(browser, f"return document.getElementById('sha256').textContent === '{wanted}'")
-    said = "The image holds the URL's user name and password: keep it to yourself."
-    assert text(browser, "verdict").endswith(said)
-    assert "hunter2" not in everything_said(browser)
+    digest = sha256(boots_from.bake(url)).hexdigest()
+    wait_until(browser, f"return document.getElementById('sha256').textContent === '{digest}'")
+    note = "The image holds the user name and password of the URL. Keep the file private."
+    assert text(browser, "verdict").endswith(note)
+    assert "hunter2" not in all_text(browser)
 
 
 @pytest.mark.parametrize(
@@ -167,30 +167,30 @@ def test_password_is_on_no_screen(browser: Chrome, url: str) -> None:
     ["http://user:hunter2@h/x y", "http://user:hunter2#x@h/", "htpp://user:hunter2@h/", "http://user:80/hunter2@h/",
      "http://user:hun@ter2@h/"],
 )  # fmt: skip
-def test_password_of_a_wrong_url_is_on_no_screen(browser: Chrome, url: str) -> None:
+def test_password_of_bad_url_is_never_shown(browser: Chrome, url: str) -> None:
     type_url(browser, url)
     leave_field(browser)
     assert text(browser, "verdict")
-    assert "ter2" not in everything_said(browser)
+    assert "ter2" not in all_text(browser)
 
 
-def test_shows_the_script(browser: Chrome) -> None:
+def test_script_is_shown(browser: Chrome) -> None:
     type_url(browser, "http://user:hunter2@h/x")
-    wanted = boot_script.redact(boot_url.parse("http://user:hunter2@h/x")).decode()
-    lines = [line for line in wanted.splitlines() if line and not line.startswith("# ")]
+    expected_script = boot_script.redact(boot_url.parse("http://user:hunter2@h/x")).decode()
+    lines = [line for line in expected_script.splitlines() if line and not line.startswith("# ")]
     assert text(browser, "script") == "\n".join(lines)
     type_url(browser, "http:/x")
     assert text(browser, "script") == ""
 
 
 def log(browser: Any, kind: str) -> list[dict[str, Any]]:
-    """Return what the browser has logged since the last call."""
+    """Return the log entries of the browser since the last call."""
     entries: list[dict[str, Any]] = browser.get_log(kind)
     return entries
 
 
-def test_asks_nobody_for_anything(browser: Chrome, page: Path) -> None:
-    """Not one request but for the file itself, and nothing that the page's own policy had to stop."""
+def test_page_sends_no_request(browser: Chrome, page: Path) -> None:
+    """The browser loads only the file, and the policy of the page had to block nothing."""
     requests = []
     for entry in log(browser, "performance"):
         event = json.loads(entry["message"])["message"]
@@ -200,7 +200,7 @@ def test_asks_nobody_for_anything(browser: Chrome, page: Path) -> None:
     assert log(browser, "browser") == []
 
 
-# Every way in which a page can ask a server for something without being left, `url` being what is asked for.
+# Every way in which a page can send a request for `url` without navigating away.
 WAYS = {
     "fetch": "fetch(url, {mode: 'no-cors'}).catch(() => {})",
     "XMLHttpRequest": "const asked = new XMLHttpRequest(); asked.open('GET', url); asked.send()",
@@ -218,8 +218,8 @@ WAYS = {
 }
 
 
-def asked_for(opened: Chrome, server: RecordingServer, seconds: float) -> set[str]:
-    """Try every way; return those of which the server saw something."""
+def ways_that_reach(opened: Chrome, server: RecordingServer, seconds: float) -> set[str]:
+    """Try every way; return the ways whose request the server saw."""
     server.requests.clear()
     for number, way in enumerate(WAYS.values()):
         code = f"const url = 'http://127.0.0.1:{server.port}/way{number}'; try {{ {way} }} catch (error) {{}}"
@@ -231,13 +231,13 @@ def asked_for(opened: Chrome, server: RecordingServer, seconds: float) -> set[st
     return {name for number, name in enumerate(WAYS) if f"/way{number}" in seen}
 
 
-def test_policy_lets_nothing_out(
+def test_policy_blocks_every_request(
     open_page: Open, page: Path, recording_server: RecordingServer, tmp_path: Path
 ) -> None:
-    """A server of the test's own sees nothing; without the policy it sees every way."""
+    """The recording server sees none of the ways; without the policy it sees all of them."""
     opened = open_page(page.as_uri())
     wait_until_ready(opened)
-    assert asked_for(opened, recording_server, 4) == set()
+    assert ways_that_reach(opened, recording_server, 4) == set()
     opened.quit()
     bare = tmp_path / "bare.html"
     content, count = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
@@ -245,7 +245,7 @@ def test_policy_lets_nothing_out(
     bare.write_text(content)
     opened = open_page(bare.as_uri())
     wait_until_ready(opened)
-    assert asked_for(opened, recording_server, 90) == set(WAYS)
+    assert ways_that_reach(opened, recording_server, 90) == set(WAYS)
     opened.quit()
 
 
@@ -262,9 +262,7 @@ FRAGMENTS = {
 
 
 @pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda text: text[:30])
-def test_link_fills_the_field_and_does_nothing_else(
-    browser: Chrome, page: Path, downloads: Path, fragment: str
-) -> None:
+def test_link_only_fills_the_field(browser: Chrome, page: Path, downloads: Path, fragment: str) -> None:
     log(browser, "browser")
     for load in (f"location.hash = {json.dumps('#url=' + fragment)}", "location.reload()"):
         type_url(browser, "")
@@ -280,7 +278,7 @@ def test_link_fills_the_field_and_does_nothing_else(
     browser.execute_script("history.replaceState(null, '', location.href.split('#')[0])")
 
 
-def test_every_text_names_the_output_of_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_custom_output_name_is_in_every_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "OUTPUT", "fork.img")
     content = web_page.make(image.read_template()).decode()
     assert "boots-from.iso" not in content
@@ -288,7 +286,7 @@ def test_every_text_names_the_output_of_a_fork(monkeypatch: pytest.MonkeyPatch) 
     assert "fork (1).img" in content
 
 
-def test_own_sha256_where_the_browser_has_none(browser: Chrome) -> None:
+def test_sha256_in_script(browser: Chrome) -> None:
     for length in (0, 1, 55, 56, 63, 64, 65, 1000, 2**16 - 1, 2**16, 2**16 + 1, 150_000):
         content = bytes(number % 251 for number in range(length))
         code = "sha256InScript(Uint8Array.from({length: arguments[0]}, (_, number) => number % 251)).then(arguments[1])"
@@ -296,7 +294,7 @@ def test_own_sha256_where_the_browser_has_none(browser: Chrome) -> None:
 
 
 @pinned_only
-def test_is_at_most_6_5_mb_and_the_same_each_time(page: Path) -> None:
+def test_page_has_at_most_6_5_mb_and_is_reproducible(page: Path) -> None:
     assert page.stat().st_size <= 6_500_000
     assert page.read_bytes() == web_page.make(image.read_template())
 
