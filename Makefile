@@ -61,7 +61,7 @@ iso: require-url $(TEMPLATE)
 	@python3 src "$$BOOTS_FROM_URL"
 
 require-url:
-	@test -n "$$BOOTS_FROM_URL" || { echo "make: error: no URL: run make iso URL='http://bootserver/boot'" >&2; exit 2; }
+	@test -n "$$BOOTS_FROM_URL" || { echo "make: error: no URL: run make iso URL='http://boot.example.com/boot'" >&2; exit 2; }
 
 template: $(TEMPLATE)
 

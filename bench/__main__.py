@@ -27,7 +27,7 @@ from template import image_map
 from template.build_tools import run
 from web import build_page
 
-URL = "http://bootserver.example/boot"
+URL = "http://boot.example.com/boot"
 PYTHON = [sys.executable, "-I"]
 # The same code as in the script that pip installs.
 COMMAND = [*PYTHON, "-c", "import sys; from boots_from.cli import main; sys.exit(main())", URL]

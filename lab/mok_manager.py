@@ -103,7 +103,7 @@ def _choose(running: Machine, file: str, picture: Callable[[str], None] = lambda
 def boot_and_enroll(firmware: Firmware, work: Path) -> Path:
     """Enroll the hash of iPXE on a new machine; return the file with its UEFI variables, in `work`."""
     iso = work / "boots-from.iso"
-    iso.write_bytes(boots_from.bake("http://bootserver/boot"))
+    iso.write_bytes(boots_from.bake("http://boot.example.com/boot"))
     with Machine(firmware, [*SCSI_CD.arguments(iso), *keyboard(firmware)], work, f"{firmware.name}-enroll") as running:
         shown = enroll(running)
     # The operator can compare the hash in MokManager with the list.

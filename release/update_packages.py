@@ -60,7 +60,7 @@ def features(firmware: Firmware) -> str:
     with tempfile.TemporaryDirectory(prefix="boots-from-") as name:
         work = Path(name)
         iso = work / "boots-from.iso"
-        iso.write_bytes(boots_from.bake("http://bootserver/boot"))
+        iso.write_bytes(boots_from.bake("http://boot.example.com/boot"))
         with Machine(firmware, AHCI_CD.arguments(iso), work, f"update-packages-{firmware.name}") as running:
             running.wait_for("boots-from: booting from", firmware.seconds)
             return features_on(running.console)

@@ -11,7 +11,7 @@ from boots_from import image
 from template.paths import CACHE, CHECKOUT, TEMPLATE
 from tests import fresh_checkout
 
-URL = "http://bootserver/boot"
+URL = "http://boot.example.com/boot"
 
 
 class Fork:

@@ -69,7 +69,7 @@ def enroll(firmware: Firmware, work: Path, name: str, controller: str = "qemu-xh
 @FIRMWARES
 @pytest.mark.thorough
 def test_first_boot_waits_for_operator(firmware: Firmware, tmp_path: Path) -> None:
-    bake("http://bootserver/boot", tmp_path)
+    bake("http://boot.example.com/boot", tmp_path)
     with power_on(firmware, tmp_path, "refused") as running:
         running.wait_for(mok_manager.REFUSED, firmware.seconds, may_fail=True)
         assert running.is_idle_for(15)
@@ -165,7 +165,7 @@ def test_sanboot_boots_disk_when_hash_of_mark_is_enrolled_last(
 
 @pytest.mark.thorough
 def test_usb_2_keyboard_enrolls_hash(tmp_path: Path) -> None:
-    bake("http://bootserver/boot", tmp_path)
+    bake("http://boot.example.com/boot", tmp_path)
     enroll(UEFI_SECURE, tmp_path, "usb2", "usb-ehci")
     with pytest.raises(BootError, match="could NOT boot"), power_on(UEFI_SECURE, tmp_path, "usb2") as running:
         running.wait_for("never", 60)
@@ -217,7 +217,7 @@ def test_shim_needs_trusted_and_unrevoked_microsoft_cas(
     trusts: str, revokes_2011: bool, shows: str, tmp_path: Path
 ) -> None:
     trust_microsoft(tmp_path, trusts, revokes_2011)
-    bake("http://bootserver/boot", tmp_path)
+    bake("http://boot.example.com/boot", tmp_path)
     with power_on(UEFI_SECURE, tmp_path, f"trusts-{trusts}{'-revokes-2011' * revokes_2011}") as running:
         running.wait_for(shows, 60, may_fail=True)
 

@@ -64,7 +64,7 @@ def newer_suite(tmp_path: Path) -> Iterator[tuple[Path, Run]]:
 def test_unpinned_package_warns_but_blocks_release(newer_suite: tuple[Path, Run]) -> None:
     """make iso and the tests succeed with warnings; make release fails."""
     checkout, run = newer_suite
-    made = run("make", "iso", "URL=http://bootserver/boot")
+    made = run("make", "iso", "URL=http://boot.example.com/boot")
     assert made.returncode == 0, made.stdout + made.stderr
     assert re.search(r"^template: warning: \w+ no longer has the pinned ipxe ", made.stderr, re.MULTILINE)
     assert (checkout / "boots-from.iso").stat().st_size > 1_000_000

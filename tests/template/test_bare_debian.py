@@ -17,7 +17,7 @@ from tests.template.local_archive import serving, signing_key
 
 pytestmark = pytest.mark.thorough
 
-URL = "http://bootserver/boot"
+URL = "http://boot.example.com/boot"
 # The capabilities that Docker gives a container without --privileged.
 CONTAINER = (
     "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,"

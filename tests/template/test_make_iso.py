@@ -13,7 +13,7 @@ from lab.namespaces import as_user, unshare
 from template.paths import CHECKOUT, TEMPLATE
 from tests import fresh_checkout
 
-URL = "http://bootserver/boot"
+URL = "http://boot.example.com/boot"
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def unpacked(program: str) -> list[str]:
 @pytest.fixture(scope="module")
 def disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("disc") / "boots-from.iso"
-    file.write_bytes(boots_from.bake("http://bootserver/boot"))
+    file.write_bytes(boots_from.bake("http://boot.example.com/boot"))
     return file
 
 

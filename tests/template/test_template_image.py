@@ -23,7 +23,7 @@ from tests.pinned_packages import pinned_only
 @pytest.fixture(scope="module")
 def iso(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("iso") / "boots-from.iso"
-    file.write_bytes(boots_from.bake("http://bootserver/boot"))
+    file.write_bytes(boots_from.bake("http://boot.example.com/boot"))
     return file
 
 

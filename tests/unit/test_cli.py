@@ -23,7 +23,7 @@ from boots_from.boot_url import SCHEMES
 from boots_from.errors import REINSTALL
 from lab.namespaces import unshare
 
-URL = "http://bootserver/boot?mac=${net0/mac}&again=1"
+URL = "http://boot.example.com/boot?mac=${net0/mac}&again=1"
 OLD = b"the old image"
 
 

@@ -18,7 +18,7 @@ from lab.namespaces import unshare
 from template.paths import CACHE, CHECKOUT
 from tests.pinned_packages import pinned_only
 
-URL = "http://bootserver/boot"
+URL = "http://boot.example.com/boot"
 VERSION = boots_from.__version__
 MODULES = ("__init__", "__main__", "boot_script", "boot_url", "cli", "errors", "image", "messages", "resources")
 PACKAGE = {f"boots_from/{module}.py" for module in MODULES} | {

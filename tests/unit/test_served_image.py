@@ -14,7 +14,7 @@ from boots_from.errors import BootsFromError, TemplateError
 from template.paths import CHECKOUT
 from tests.unit.url_strategies import ACCEPTED
 
-URL = "http://bootserver/boot"
+URL = "http://boot.example.com/boot"
 WHOLE = boots_from.bake(URL)
 IMAGE = boots_from.Image(URL)
 
@@ -88,7 +88,7 @@ def memory(name):
 
 def serve(number):
     start.wait()
-    image = images[number] = boots_from.Image(f"http://bootserver/boot?{number}")
+    image = images[number] = boots_from.Image(f"http://boot.example.com/boot?{number}")
     digest = hashlib.sha256()
     for chunk in image.chunks():
         digest.update(chunk)
@@ -104,7 +104,7 @@ print(memory("VmHWM") - before)
 assert len(set(sums.values())) == 200
 assert all(images[number].sha256 == sums[number] for number in sums)
 before = memory("VmRSS")
-more = [boots_from.Image(f"http://bootserver/boot?{number}") for number in range(1000)]
+more = [boots_from.Image(f"http://boot.example.com/boot?{number}") for number in range(1000)]
 print(memory("VmRSS") - before)
 """
 

@@ -250,7 +250,7 @@ def test_policy_blocks_every_request(
 
 
 FRAGMENTS = {
-    "http://bootserver/boot": "http://bootserver/boot",
+    "http://boot.example.com/boot": "http://boot.example.com/boot",
     "http://h/a%20b?mac=${net0/mac}&x=1#y": "http://h/a%20b?mac=${net0/mac}&x=1#y",
     "http%3A%2F%2Fh%2Fa%2520b%3Fm%3D%24%7Bmac%7D": "http://h/a%20b?m=${mac}",
     "%24%7Bfilename%7D": "${filename}",
