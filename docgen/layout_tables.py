@@ -5,6 +5,7 @@ Both are made from the template.
 
 from pathlib import Path
 
+from boots_from import image as boots_from_image
 from docgen import layout_picture
 from template import image_map
 from template.paths import CHECKOUT, TEMPLATE
@@ -23,7 +24,17 @@ def between_marks(text: str, tables: str, target: str) -> str:
 
 def page(text: str, image: Path) -> str:
     """Return the text of the page with the tables of an image."""
-    return between_marks(text, image_map.tables(image), "layout")
+    text = between_marks(text, image_map.tables(image), "layout")
+    return between_marks(text, hashes(image.read_bytes()), "layout, hashes")
+
+
+def hashes(template: bytes) -> str:
+    """Return the table of the hashes to enroll for Secure Boot, as MokManager shows them."""
+    rows = ["| file | machines and URLs | SHA-256 |", "| --- | --- | --- |"]
+    for line in boots_from_image.hashes_to_enroll(template):
+        path, digest, purpose = line.split(maxsplit=2)
+        rows.append(f"| `{path}` | {purpose} | `{' '.join(boots_from_image.mok_rows(digest))}` |")
+    return "\n".join([*rows, ""])
 
 
 def drawing(image: Path) -> str:

@@ -137,7 +137,7 @@ def main() -> int:
     except (BootError, StartError) as error:
         print(f"update-packages: error: {error}", file=sys.stderr)
         return 1
-    print("Next: make layout, then put the new hashes into docs/how-to/secure-boot.md and CHANGELOG.md, then make test")
+    print("Next: make layout, an entry in CHANGELOG.md, and make test")
     return 0
 
 

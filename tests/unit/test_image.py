@@ -15,7 +15,6 @@ import boots_from
 from boots_from import boot_script, boot_url, image, resources
 from boots_from.errors import REINSTALL, TemplateError, UrlError
 from template.paths import CHECKOUT
-from tests.pinned_packages import pinned_only
 from tests.unit.url_strategies import ACCEPTED
 
 TEMPLATE = image.read_template()
@@ -280,14 +279,6 @@ def test_packages() -> None:
     with pytest.raises(TemplateError, match=r"^the template is damaged \(a list in firmware\.txt is missing\): "):
         image.packages(b"no list here")
     assert image.packages(image.PACKAGE_LIST_TITLE + b"one\ntwo\n\nthree\n\n") == ["one", "two"]
-
-
-@pinned_only
-def test_hashes_to_enroll_are_documented() -> None:
-    page = (CHECKOUT / "docs/how-to/secure-boot.md").read_text()
-    for line in image.hashes_to_enroll(TEMPLATE):
-        path, digits, purpose = line.split(maxsplit=2)
-        assert f"| `{path}` | {purpose} | `{bytes.fromhex(digits).hex(' ').upper()}` |" in page
 
 
 def test_hashes_to_enroll() -> None:
