@@ -3,8 +3,8 @@
 The Python API is one function, one class for servers that send images in parts, and their exceptions:
 
     >>> import boots_from
-    >>> image = boots_from.bake("http://bootserver.example/boot")
-    >>> sector = boots_from.Image("http://bootserver.example/boot").read(32768, 2048)
+    >>> image = boots_from.bake("http://boot.example.com/boot")
+    >>> sector = boots_from.Image("http://boot.example.com/boot").read(32768, 2048)
 """
 
 from boots_from.errors import BootsFromError, TemplateError, UrlError

@@ -148,18 +148,18 @@ class Scheme(
 
 
 _FILES = (
-    Scheme("http", "HTTP", "chain", "http://HOST[:PORT][/PATH]", "http://bootserver/boot"),
+    Scheme("http", "HTTP", "chain", "http://HOST[:PORT][/PATH]", "http://boot.example.com/boot"),
     Scheme(
         "https", "HTTP over TLS 1.2; with ECDSA only on x86-64 and ARM64 UEFI", "chain",
-        "https://HOST[:PORT][/PATH]", "https://bootserver/boot",
+        "https://HOST[:PORT][/PATH]", "https://boot.example.com/boot",
     ),
     Scheme(
-        "tftp", "TFTP", "chain", "tftp://HOST[:PORT]/PATH", "tftp://bootserver/boot.ipxe",
+        "tftp", "TFTP", "chain", "tftp://HOST[:PORT]/PATH", "tftp://boot.example.com/boot.ipxe",
         # Only a warning: iPXE asks for a directory also, and the server may know what to send.
         path=_PATH._replace(warned=True), ignores=("user name and password", "query"), is_pxe=True,
     ),
     Scheme(
-        "nfs", "NFS v3 over TCP", "chain", "nfs://HOST/EXPORT/PATH", "nfs://bootserver/srv/boot.ipxe",
+        "nfs", "NFS v3 over TCP", "chain", "nfs://HOST/EXPORT/PATH", "nfs://boot.example.com/srv/boot.ipxe",
         path=_PATH, ignores=("user name and password", "port", "query"),
     ),
 )  # fmt: skip
@@ -167,7 +167,7 @@ _FILES = (
 _DISKS = (
     Scheme(
         "iscsi", "iSCSI", "sanboot", "iscsi:SERVER:PROTOCOL:PORT:LUN:TARGET",
-        "iscsi:bootserver:::1:iqn.2004-01.example:disk", _ISCSI,
+        "iscsi:boot.example.com:::1:iqn.2004-01.example:disk", _ISCSI,
     ),
     Scheme("aoe", "ATA over Ethernet", "sanboot", "aoe:eSHELF.SLOT", "aoe:e0.1", _AOE),
     Scheme(
@@ -186,7 +186,7 @@ def _any_of(schemes: tuple[Scheme, ...]) -> str:
 OVER = _any_of(_FILES)  # for messages: how to serve a file
 _LACKING = (
     Scheme(
-        "ftp", "FTP", "", "ftp://HOST/PATH", "ftp://bootserver/boot.ipxe",
+        "ftp", "FTP", "", "ftp://HOST/PATH", "ftp://boot.example.com/boot.ipxe",
         lacks="this iPXE has no FTP", instead=f"serve the file over {OVER}",
     ),
     Scheme(

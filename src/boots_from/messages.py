@@ -2,7 +2,7 @@
 
 from collections import namedtuple
 
-EXAMPLES = {"right": "${net0/mac}", "wrong": "{mac}", "example": "http://bootserver/boot"}
+EXAMPLES = {"right": "${net0/mac}", "wrong": "{mac}", "example": "http://boot.example.com/boot"}
 
 
 MEANT = "did you mean {url}?"

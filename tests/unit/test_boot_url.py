@@ -18,8 +18,8 @@ from boots_from.messages import Message
 from template.paths import CHECKOUT
 from tests.unit.url_strategies import ACCEPTED
 
-_HTTP = "write http://HOST[:PORT][/PATH], such as http://bootserver/boot"
-_ISCSI = "write iscsi:SERVER:PROTOCOL:PORT:LUN:TARGET, such as iscsi:bootserver:::1:iqn.2004-01.example:disk"
+_HTTP = "write http://HOST[:PORT][/PATH], such as http://boot.example.com/boot"
+_ISCSI = "write iscsi:SERVER:PROTOCOL:PORT:LUN:TARGET, such as iscsi:boot.example.com:::1:iqn.2004-01.example:disk"
 _IB_SRP = f"write {BY_NAME['ib_srp'].form}, such as {BY_NAME['ib_srp'].example}"
 _NAMES = ", ".join(BOOTABLE)
 _NOT_USERINFO = (
@@ -38,21 +38,21 @@ _PASSWORD = (
     "may be a password; it is hidden here, but iPXE shows it at boot: "
     'in a password write "/" as %2F; elsewhere write "@" as %40'
 )
-_START = "no scheme at character 1 of the URL: start the URL with one, as in http://bootserver/boot"
+_START = "no scheme at character 1 of the URL: start the URL with one, as in http://boot.example.com/boot"
 _HOST = "use a host name, an IPv4 address or [an IPv6 address]"
 _LUN = "at character 11 of the URL: write it in hexadecimal, such as 1 or 0-1-0-0, or leave it empty"
 _AOE = "at character 5 of the URL: write aoe:eSHELF.SLOT (shelf 0 to 65534, slot 0 to 254), such as aoe:e0.1"
 _PORT = "write a number from 1 to 65535 without leading zeros, or leave the port out"
 _LOCAL = (
     "local path instead of a URL at character 1 of the URL: "
-    f"serve the file over {OVER} and give its URL, such as http://bootserver/boot"
+    f"serve the file over {OVER} and give its URL, such as http://boot.example.com/boot"
 )
 _OCTAL = f"leading 0 in the address {_AT} 8{_OF}, which iPXE reads as octal: remove the 0"
 _PERCENT_23 = 'write "#" as %23 if the server needs it'
 _LIKE = "write a setting like ${net0/mac}"
 
 REFUSED = {
-    "": "the URL is empty: give the URL to boot from, such as http://bootserver/boot",
+    "": "the URL is empty: give the URL to boot from, such as http://boot.example.com/boot",
     # Without a scheme, or with an unknown one.
     "bootserver/boot": "no scheme at character 1 of the URL: did you mean http://bootserver/boot?",
     "bootserver:8080/boot": "no scheme at character 1 of the URL: did you mean http://bootserver:8080/boot?",
@@ -169,11 +169,11 @@ REFUSED = {
     "write each of its UTF-8 bytes as % and two hexadecimal digits",
     # Paths.
     "tftp://h": "missing PATH at character 9 of the URL: "
-    "write tftp://HOST[:PORT]/PATH, such as tftp://bootserver/boot.ipxe",
+    "write tftp://HOST[:PORT]/PATH, such as tftp://boot.example.com/boot.ipxe",
     "nfs://h/": "the path at character 8 of the URL does not name a file: "
-    "write nfs://HOST/EXPORT/PATH, such as nfs://bootserver/srv/boot.ipxe",
+    "write nfs://HOST/EXPORT/PATH, such as nfs://boot.example.com/srv/boot.ipxe",
     "nfs://h/d/": "the path at character 8 of the URL does not name a file: "
-    "write nfs://HOST/EXPORT/PATH, such as nfs://bootserver/srv/boot.ipxe",
+    "write nfs://HOST/EXPORT/PATH, such as nfs://boot.example.com/srv/boot.ipxe",
     # Disks.
     "iscsi:h": f"missing PROTOCOL:PORT:LUN:TARGET at character 8 of the URL: {_ISCSI}",
     "iscsi://h/x": f'unexpected "/" at character 7 of the URL: {_ISCSI}',
@@ -475,7 +475,7 @@ def test_user_information_is_never_shown(case: tuple[str, str]) -> None:
 WARNED = {
     "iscsi:h:7::1:iqn.2004-01.x:y": f"iPXE ignores PROTOCOL {_AT} 9{_OF}: iSCSI always uses TCP",
     "iscsi:host::::iqn.target": f"the target at character 15 of the URL {_TARGET}",
-    "tftp://h/d/": f"the path {_AT} 9{_OF} does not name a file: write tftp://HOST[:PORT]/PATH, such as tftp://bootserver/boot.ipxe",
+    "tftp://h/d/": f"the path {_AT} 9{_OF} does not name a file: write tftp://HOST[:PORT]/PATH, such as tftp://boot.example.com/boot.ipxe",
     "tftp://u:p@h/x": "iPXE ignores the user name and password in TFTP URLs",
     "tftp://h/x?y": "iPXE ignores the query in TFTP URLs",
     "${next-server}/boot": f"address instead of a URL {_AT} 1{_OF}: did you mean http://${{next-server}}/boot?",
