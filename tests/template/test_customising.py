@@ -68,9 +68,7 @@ def test_another_script(fork: Fork) -> None:
 def test_a_word_of_ones_own_in_the_script(fork: Fork) -> None:
     fork.edit("src/boots_from/boot.ipxe", ("set try:int32 0\n", "set try:int32 0\nset tag @TAG@\n"))
     said = fork.make("iso", "URL=http://h/x", status=2)
-    assert said.startswith(
-        "boots-from: error: no value for @TAG@ in boot.ipxe: add one to `words` in boot_script.py\n"
-    )
+    assert said.startswith("boots-from: error: no value for @TAG@ in boot.ipxe: add one to `words` in boot_script.py\n")
     assert not (fork.place / "boots-from.iso").exists()
     fork.edit("src/boots_from/boot_script.py", ('"URL": boot_url.url,', '"URL": boot_url.url, "TAG": "mine",'))
     assert "\nset tag mine\n" in script(fork.bake())
