@@ -154,33 +154,33 @@ const BakeRules = (rules) => {
     return whole(masked === address ? rules.ipv6 : rules.ipv6_settings, masked);
   };
 
-  const checkHost = (host, here, publicFrom) => {
-    const parts = { shown: shown(host, here, publicFrom) };
+  const checkHost = (host, offset, publicFrom) => {
+    const parts = { shown: shown(host, offset, publicFrom) };
     if (host.startsWith("[")) {
-      if (!isIpv6(host)) throw refusal(messages.BAD_IPV6, here, parts);
+      if (!isIpv6(host)) throw refusal(messages.BAD_IPV6, offset, parts);
     } else if (whole(rules.dotted, host)) {
-      if (!whole(rules.ipv4, host)) throw refusal(messages.BAD_IPV4, here, parts);
+      if (!whole(rules.ipv4, host)) throw refusal(messages.BAD_IPV4, offset, parts);
     } else if (!whole(rules.host, mask(host))) {
       const good = pattern(`^(?:${rules.host})`).exec(mask(host));
       const end = good ? good[0].length : 0;
-      throw refusal(host[end] === "{" ? messages.BAD_HOST_SETTING : messages.BAD_HOST, here + end, parts);
+      throw refusal(host[end] === "{" ? messages.BAD_HOST_SETTING : messages.BAD_HOST, offset + end, parts);
     }
     return rules.host_slips.flatMap(([source, warning]) =>
-      pattern(`^(?:${source})$`, "i").test(host) ? [text(warning, here)] : [],
+      pattern(`^(?:${source})$`, "i").test(host) ? [text(warning, offset)] : [],
     );
   };
 
-  // Check a field; return its warnings. `here` is the offset of its text in the URL.
-  const checkField = (scheme, field, part, here, publicFrom) => {
+  // Check a field; return its warnings. `offset` is the place of its text in the URL.
+  const checkField = (scheme, field, part, offset, publicFrom) => {
     if (!part) {
-      if (field.needed) throw refusal(messages.MISSING, here, { missing: field.name, ...scheme });
+      if (field.needed) throw refusal(messages.MISSING, offset, { missing: field.name, ...scheme });
       return [];
     }
-    if (!field.pattern) return checkHost(part, here, publicFrom);
+    if (!field.pattern) return checkHost(part, offset, publicFrom);
     if (whole(field.pattern, part)) return [];
-    const parts = { field: field.name, shown: shown(part, here, publicFrom), ...scheme };
-    if (field.warned) return [text(field.bad, here, parts)];
-    throw refusal(field.bad, here, parts);
+    const parts = { field: field.name, shown: shown(part, offset, publicFrom), ...scheme };
+    if (field.warned) return [text(field.bad, offset, parts)];
+    throw refusal(field.bad, offset, parts);
   };
 
   // Split at colons outside [...] (IPv6) and ${...} (settings) into at most `most` pieces; the last has the rest.
@@ -203,26 +203,26 @@ const BakeRules = (rules) => {
     const path = slash < 0 ? "" : beforeQuery.slice(slash);
     const start = 2 + authority.indexOf("@") + 1;
     const hostPort = rest.slice(start, 2 + authority.length);
-    const here = scheme.name.length + 1 + start;
+    const offset = scheme.name.length + 1 + start;
     const [host, port] = split(hostPort, 2);
     const nul = (masked.slice(0, start) + "x".repeat(hostPort.length) + (scheme.path ? path : "")).indexOf("%00");
     if (nul >= 0) throw refusal(messages.NUL, scheme.name.length + 1 + nul);
-    const stray = here < publicFrom ? refusal(messages.NOT_USERINFO, publicFrom - 1) : null;
+    const stray = offset < publicFrom ? refusal(messages.NOT_USERINFO, publicFrom - 1) : null;
     if (stray && authority.includes("@")) throw stray;
     const warnings = [];
     try {
-      warnings.push(...checkField(scheme, rules.host_field, host, here, publicFrom));
+      warnings.push(...checkField(scheme, rules.host_field, host, offset, publicFrom));
       if (port !== undefined) {
         if (!host.startsWith("[") && mask(port).includes(":")) {
           const meant = `${scheme.name}:${rest.slice(0, start)}[${hostPort}]${rest.slice(start + hostPort.length)}`;
-          throw refusal(messages.TWO_COLONS, here, {}, isPlainIpv6(hostPort) ? meant : "");
+          throw refusal(messages.TWO_COLONS, offset, {}, isPlainIpv6(hostPort) ? meant : "");
         }
-        checkField(scheme, rules.port_field, port, here + host.length + 1, publicFrom);
+        checkField(scheme, rules.port_field, port, offset + host.length + 1, publicFrom);
       }
     } catch (error) {
       throw stray || error;
     }
-    if (scheme.path) warnings.push(...checkField(scheme, scheme.path, path, here + hostPort.length, publicFrom));
+    if (scheme.path) warnings.push(...checkField(scheme, scheme.path, path, offset + hostPort.length, publicFrom));
     const given = {
       "user name and password": authority.includes("@"), port: port !== undefined, query: masked.includes("?"),
     };
@@ -236,19 +236,19 @@ const BakeRules = (rules) => {
 
   // Check the fields of a disk URL, from left to right.
   const checkFields = (scheme, rest, publicFrom) => {
-    let here = scheme.name.length + 1;
-    if (rest.startsWith("/")) throw refusal(messages.DISK_SLASH, here, scheme);
+    let offset = scheme.name.length + 1;
+    if (rest.startsWith("/")) throw refusal(messages.DISK_SLASH, offset, scheme);
     const found = split(rest, scheme.fields.length);
     let host = "";
     const warnings = found.flatMap((part, number) => {
       const field = scheme.fields[number];
-      const warned = checkField(scheme, field, part, here, publicFrom);
+      const warned = checkField(scheme, field, part, offset, publicFrom);
       if (!field.pattern) host = part;
-      here += part.length + 1;
+      offset += part.length + 1;
       return warned;
     });
     const missing = scheme.fields.slice(found.length).map((field) => field.name);
-    if (missing.length) throw refusal(messages.MISSING, here - 1, { missing: missing.join(":"), ...scheme });
+    if (missing.length) throw refusal(messages.MISSING, offset - 1, { missing: missing.join(":"), ...scheme });
     return { host, warnings };
   };
 

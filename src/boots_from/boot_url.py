@@ -428,20 +428,20 @@ def _check_setting(scheme: Scheme, rest: str, public_from: int) -> _Parts:
 
 def _check_fields(scheme: Scheme, rest: str, public_from: int) -> _Parts:
     """Check the fields of a disk URL, from left to right."""
-    here = len(scheme.name) + 1
+    offset = len(scheme.name) + 1
     if rest.startswith("/"):
-        raise _refusal(messages.DISK_SLASH, here, **scheme._asdict())
+        raise _refusal(messages.DISK_SLASH, offset, **scheme._asdict())
     texts = _split(rest, len(scheme.fields))
     warnings: list[str] = []
     host = ""
     for field, text in zip(scheme.fields, texts, strict=False):
-        warnings += _check_field(scheme, field, text, here, public_from)
+        warnings += _check_field(scheme, field, text, offset, public_from)
         if not field.pattern:
             host = text
-        here += len(text) + 1
+        offset += len(text) + 1
     if missing := scheme.fields[len(texts) :]:
         names = ":".join(field.name for field in missing)
-        raise _refusal(messages.MISSING, here - 1, missing=names, **scheme._asdict())
+        raise _refusal(messages.MISSING, offset - 1, missing=names, **scheme._asdict())
     return _Parts(warnings, host)
 
 
@@ -454,27 +454,27 @@ def _check_authority(scheme: Scheme, rest: str, public_from: int) -> _Parts:
     path = slash + path
     start = 2 + authority.find("@") + 1
     host_port = rest[start : 2 + len(authority)]
-    here = len(scheme.name) + 1 + start
+    offset = len(scheme.name) + 1 + start
     host, *port = _split(host_port, 2)
     # iPXE decodes the user information and, if the scheme needs one, the path. The host has its own pattern.
     decoded = masked[:start] + "x" * len(host_port) + (path if scheme.path else "")
     if (nul := decoded.find("%00")) >= 0:
         raise _refusal(messages.NUL, len(scheme.name) + 1 + nul)
     # A stray "@", "/", "?" or "#" in a password moves part of the password to the place of the host or the port.
-    stray = _refusal(messages.NOT_USERINFO, public_from - 1) if here < public_from else None
+    stray = _refusal(messages.NOT_USERINFO, public_from - 1) if offset < public_from else None
     if stray and "@" in authority:  # iPXE would show what may be the second half of a password at boot
         raise stray
     try:
-        warnings = _check_field(scheme, HOST_FIELD, host, here, public_from)
+        warnings = _check_field(scheme, HOST_FIELD, host, offset, public_from)
         if port:
             if not host.startswith("[") and ":" in _mask(port[0]):
                 meant = f"{scheme.name}:{rest[:start]}[{host_port}]{rest[start + len(host_port) :]}"
-                raise _refusal(messages.TWO_COLONS, here, meant if _is_plain_ipv6(host_port) else "")
-            _check_field(scheme, PORT_FIELD, port[0], here + len(host) + 1, public_from)
+                raise _refusal(messages.TWO_COLONS, offset, meant if _is_plain_ipv6(host_port) else "")
+            _check_field(scheme, PORT_FIELD, port[0], offset + len(host) + 1, public_from)
     except _Refusal as refusal:
         raise stray or refusal from None
     if scheme.path:
-        warnings += _check_field(scheme, scheme.path, path, here + len(host_port), public_from)
+        warnings += _check_field(scheme, scheme.path, path, offset + len(host_port), public_from)
     given = {"user name and password": "@" in authority, "port": port, "query": query}
     protocol = scheme.name.upper()
     warnings += [messages.IGNORED.text(protocol=protocol, what=what) for what in scheme.ignores if given[what]]
@@ -506,36 +506,36 @@ def _split(text: str, most: int) -> list[str]:
     return [*pieces, text[start:]]
 
 
-def _check_field(scheme: Scheme, field: Field, text: str, here: int, public_from: int) -> list[str]:
-    """Check a field; return its warnings. `here` is the offset of its text in the URL."""
+def _check_field(scheme: Scheme, field: Field, text: str, offset: int, public_from: int) -> list[str]:
+    """Check a field; return its warnings. `offset` is the place of its text in the URL."""
     if not text:
         if field.needed:
-            raise _refusal(messages.MISSING, here, missing=field.name, **scheme._asdict())
+            raise _refusal(messages.MISSING, offset, missing=field.name, **scheme._asdict())
         return []
     if not field.pattern:
-        return _check_host(text, here, public_from)
+        return _check_host(text, offset, public_from)
     if re.fullmatch(field.pattern, text):
         return []
-    parts = {"field": field.name, "shown": _shown(text, here, public_from), **scheme._asdict()}
+    parts = {"field": field.name, "shown": _shown(text, offset, public_from), **scheme._asdict()}
     if field.warned:
-        return [field.bad.text(here, **parts)]
-    raise _refusal(field.bad, here, **parts)
+        return [field.bad.text(offset, **parts)]
+    raise _refusal(field.bad, offset, **parts)
 
 
-def _check_host(host: str, here: int, public_from: int) -> list[str]:
-    shown = _shown(host, here, public_from)
+def _check_host(host: str, offset: int, public_from: int) -> list[str]:
+    shown = _shown(host, offset, public_from)
     if host.startswith("["):
         if not _is_ipv6(host):
-            raise _refusal(messages.BAD_IPV6, here, shown=shown)
+            raise _refusal(messages.BAD_IPV6, offset, shown=shown)
     elif re.fullmatch(DOTTED, host):
         if not re.fullmatch(IPV4, host):
-            raise _refusal(messages.BAD_IPV4, here, shown=shown)
+            raise _refusal(messages.BAD_IPV4, offset, shown=shown)
     elif not re.fullmatch(HOST, masked := _mask(host)):
         good = re.match(HOST, masked)
         end = good.end() if good else 0
         bad = messages.BAD_HOST_SETTING if host[end] == "{" else messages.BAD_HOST
-        raise _refusal(bad, here + end, shown=shown)
-    return [warning.text(here) for pattern, warning in HOST_SLIPS if re.fullmatch(pattern, host, re.IGNORECASE)]
+        raise _refusal(bad, offset + end, shown=shown)
+    return [warning.text(offset) for pattern, warning in HOST_SLIPS if re.fullmatch(pattern, host, re.IGNORECASE)]
 
 
 def _is_plain_ipv6(text: str) -> bool:

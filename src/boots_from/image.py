@@ -17,7 +17,7 @@ SCRIPT = "EFI/BOOT/autoexec.ipxe"  # the path of the slot, in both file systems
 
 # The second and the last line of the slot. No other text in the image is like it, so one pass finds every slot, and
 # every piece of one.
-_EDGE = b"# boots-from slot: all from one such line to the other becomes a URL's script\n"
+_EDGE = b"# boots-from slot: this line, its copy below, and all between them become the script of a URL\n"
 _FIRST_LINE = b"#!ipxe\n"
 _SLOT_TEXT = b"""\
 echo This is the boots-from template, without a URL. To make an image, run boots-from URL

@@ -203,7 +203,7 @@ def test_failed_script_is_reported_then_fixed_script_runs(lan: Lan, boot_from: B
     screen = diagnosis(booted, 12)
     assert "not reached" not in screen
     assert "missing... Not found" in screen
-    failed = "the server's script FAILED: see the error above. It retried from"
+    failed = "the server's script FAILED: see the error above. It came from"
     assert f"{failed}\n{URL}\nvia net0 {lan.mac(0)} 10.0.0.135\n" in screen
     requests = [request[0] for request in lan.requests()].count("/boot")
     (lan.www / "boot").write_text("#!ipxe\nimgstat\necho it is fixed\nsleep 600\n")

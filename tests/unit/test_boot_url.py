@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from boots_from import image, messages
 from boots_from.boot_script import redact
-from boots_from.boot_url import BOOTABLE, BY_NAME, SCHEMES, parse, without_userinfo
+from boots_from.boot_url import BOOTABLE, BY_NAME, OVER, SCHEMES, parse, without_userinfo
 from boots_from.errors import UrlError
 from boots_from.messages import Message
 from template.paths import CHECKOUT
@@ -21,7 +21,7 @@ from tests.unit.url_strategies import ACCEPTED
 _HTTP = "write http://HOST[:PORT][/PATH], such as http://boot.example.com/boot"
 _ISCSI = "write iscsi:SERVER:PROTOCOL:PORT:LUN:TARGET, such as iscsi:boot.example.com:::1:iqn.2004-01.example:disk"
 _IB_SRP = f"write {BY_NAME['ib_srp'].form}, such as {BY_NAME['ib_srp'].example}"
-_NAMES = "http, https, tftp, nfs, iscsi, aoe, ib_srp"
+_NAMES = ", ".join(BOOTABLE)
 _NOT_USERINFO = (
     'in a user name or password write "@" as %40, ":" as %3A, "/" as %2F, "?" as %3F and "#" as %23; '
     'in a path write "@" as %40'
@@ -45,7 +45,7 @@ _AOE = "at character 5 of the URL: write aoe:eSHELF.SLOT (shelf 0 to 65534, slot
 _PORT = "write a number from 1 to 65535 without leading zeros, or leave the port out"
 _LOCAL = (
     "local path instead of a URL at character 1 of the URL: "
-    "serve the file over http, https, tftp or nfs and give its URL, such as http://boot.example.com/boot"
+    f"serve the file over {OVER} and give its URL, such as http://boot.example.com/boot"
 )
 _OCTAL = f"leading 0 in the address {_AT} 8{_OF}, which iPXE reads as octal: remove the 0"
 _PERCENT_23 = 'write "#" as %23 if the server needs it'
@@ -97,7 +97,7 @@ REFUSED = {
     "<http://h/x>": "quotes or brackets around the URL: remove them",
     "'http://h/x'": "quotes or brackets around the URL: remove them",
     "ftp://h/x": 'cannot boot from "ftp:" at character 1 of the URL '
-    "because this iPXE has no FTP: serve the file over http, https, tftp or nfs",
+    f"because this iPXE has no FTP: serve the file over {OVER}",
     "fcp:1:2": 'cannot boot from "fcp:" at character 1 of the URL '
     "because this iPXE has no Fibre Channel: export the disk over iscsi or aoe",
     # Slashes and hosts.
