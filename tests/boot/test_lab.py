@@ -64,5 +64,5 @@ def test_failing_test_shows_server_log(
     with pytest.raises(ZeroDivisionError), Lan(tmp_path, server_programs) as lan:
         lan.segment()
         raise ZeroDivisionError
-    assert "dnsmasq0's log\n" in (shown := capsys.readouterr().out)
+    assert "end of the log of dnsmasq0\n" in (shown := capsys.readouterr().out)
     assert "started, version" in shown
