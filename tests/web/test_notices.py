@@ -226,3 +226,17 @@ def test_field_works_while_loading(open_in: Open, page: Path) -> None:
         wait_until(opened, f"return !{INSIDE}.getElementById('bake').disabled")
         assert opened.execute_script(notice(INSIDE)) == ""
         opened.quit()
+
+
+def test_page_from_disk_has_no_notice(browser: Any) -> None:
+    assert browser.execute_script(notice()) == ""
+
+
+def test_server_sandbox_may_forbid_downloads(open_page: Open, page: Path, boot_server: BootServer) -> None:
+    """The page can't see what its server's policy allows."""
+    boot_server.files["/page.html"] = page.read_bytes()
+    boot_server.headers["/page.html"] = {"Content-Security-Policy": "sandbox allow-scripts"}
+    opened = open_page(f"http://{HOST}:{boot_server.port}/page.html")
+    wait_until_ready(opened)
+    assert opened.execute_script(notice()) == FRAME
+    opened.quit()
