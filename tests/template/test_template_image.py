@@ -115,6 +115,7 @@ def test_boot_sector_is_independent_of_mformat_version(esp: Path) -> None:
     """mformat would write its version as formatter name, and an unused partition entry."""
     sector = esp.read_bytes()[:512]
     assert sector[3:11] == b"MSWIN4.1"
+    assert sector[36:38] == b"\x80\0"  # BIOS's number of the drive, and a reserved byte
     assert not any(sector[446:510])
 
 
