@@ -232,11 +232,11 @@ def test_page_from_disk_has_no_notice(browser: Any) -> None:
     assert browser.execute_script(notice()) == ""
 
 
-def test_server_sandbox_may_forbid_downloads(open_page: Open, page: Path, boot_server: BootServer) -> None:
+def test_server_sandbox_may_forbid_downloads(open_page: Open, page: Path, recording_server: RecordingServer) -> None:
     """The page can't see what its server's policy allows."""
-    boot_server.files["/page.html"] = page.read_bytes()
-    boot_server.headers["/page.html"] = {"Content-Security-Policy": "sandbox allow-scripts"}
-    opened = open_page(f"http://{HOST}:{boot_server.port}/page.html")
+    recording_server.files["/page.html"] = page.read_bytes()
+    recording_server.headers["/page.html"] = {"Content-Security-Policy": "sandbox allow-scripts"}
+    opened = open_page(f"http://{HOST}:{recording_server.port}/page.html")
     wait_until_ready(opened)
     assert opened.execute_script(notice()) == FRAME
     opened.quit()
