@@ -16,7 +16,19 @@ from pathlib import Path
 
 import boots_from
 from lab import debian, machine, media, mok_manager
-from lab.firmware import ARM64, ARM64_SECURE, BIOS, BIOS_PC, UEFI, UEFI_PC, UEFI_SECURE, Firmware, loongarch64, riscv64
+from lab.firmware import (
+    ARM64,
+    ARM64_SECURE,
+    BIOS,
+    BIOS_PC,
+    UEFI,
+    UEFI_PC,
+    UEFI_SECURE,
+    Firmware,
+    loongarch64,
+    riscv64,
+    write_variables,
+)
 from lab.machine import HOST, USER_NETWORK, BootError, Machine
 from lab.media import Medium
 from lab.recording_server import RecordingServer, serve
@@ -102,8 +114,7 @@ def _http_boot(image: Path, work: Path, server: RecordingServer) -> list[str]:
         # Boot, without its platform key, which turns Secure Boot off.
         shutil.copyfile(ARM64_SECURE.pflash[1], variables)
         options += ["--delete", "PK"]
-    program = Path(sys.executable).with_name("virt-fw-vars")
-    subprocess.run([program, "--inplace", variables, *options], check=True, capture_output=True)
+    write_variables(variables, variables, *options)
     return []
 
 

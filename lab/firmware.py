@@ -1,5 +1,7 @@
 """The kinds of machines: QEMU with BIOS or UEFI, by architecture and Secure Boot, without a boot medium."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +65,18 @@ UEFI_SECURE = Firmware(
 ARM64_SECURE = Firmware(
     "uefi-arm64-secure", ARM64.command, (_AAVMF / "AAVMF_CODE.ms.fd", _AAVMF / "AAVMF_VARS.ms.fd"), 300, True
 )
+
+
+def write_variables(store: Path, target: Path, *options: str | Path) -> None:
+    """Write a file of UEFI variables.
+
+    Args:
+        store: the variables to begin with.
+        target: the file to write; it may be `store`.
+        options: what to change, as options of virt-fw-vars.
+    """
+    program = Path(sys.executable).with_name("virt-fw-vars")
+    subprocess.run([program, "--input", store, *options, "--output", target], check=True, capture_output=True)
 
 
 def riscv64(root: Path) -> Firmware:

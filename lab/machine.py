@@ -29,9 +29,12 @@ WIDTH, HEIGHT = 80, 25  # columns and lines of the smallest screen
 BANNER = "Open Source Network Boot Firmware"  # iPXE's
 
 
+_SCRIPT = boot_script.text()
+
+
 def _screen_line(pattern: str) -> str:
     """Return the text that boot.ipxe shows: the one group of a pattern that matches one place in it."""
-    (text,) = re.findall(pattern, boot_script.text(), re.MULTILINE)
+    (text,) = re.findall(pattern, _SCRIPT, re.MULTILINE)
     return str(text)
 
 

@@ -51,7 +51,8 @@ def make(template: bytes) -> str:
         TemplateError: the image has no package list.
     """
     lines = image.packages(template)
-    packages = apt.fetch([_pin(line) for line in lines], CACHE)
+    pins = load_pins(PACKAGES)
+    packages = apt.fetch([_pin(line, pins) for line in lines], CACHE)
     listed = [line.split()[3] for line in lines]
     if others := [package.name for package, sha256 in zip(packages, listed, strict=True) if package.sha256 != sha256]:
         raise BuildError(
@@ -97,10 +98,10 @@ def make(template: bytes) -> str:
     return json.dumps(bill, indent=2) + "\n"
 
 
-def _pin(line: str) -> Pin:
+def _pin(line: str, pins: list[Pin]) -> Pin:
     """Return a pin for a line in the package list of the image, which may be newer than packages.toml."""
     name, version, suite, sha256 = line.split()
-    pin = find(load_pins(PACKAGES), name, suite)
+    pin = find(pins, name, suite)
     if not pin:
         raise BuildError(f"the template has {name} from {suite}, but {PACKAGES.name} has not: run make template")
     return replace(pin, version=version, sha256=sha256)

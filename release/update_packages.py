@@ -33,11 +33,7 @@ def newest() -> list[Package]:
     pins = load_pins(PACKAGES)
     packages = apt.fetch([replace(pin, version="", sha256="") for pin in pins], CACHE)
     for pin, package in zip(pins, packages, strict=True):
-        if apt.is_older(package.version, pin.version):
-            raise BuildError(
-                f"the mirror is out of date: its newest {package.name} in {pin.suite} is {package.version}, older than "
-                f"the pinned {pin.version}: name another mirror with DEBIAN_MIRROR=http://MIRROR/debian"
-            )
+        apt.refuse_older(pin, package.version)
     return packages
 
 

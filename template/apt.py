@@ -233,11 +233,7 @@ def _choose(pins: list[Pin], config: Path) -> dict[Pin, _Candidate]:
         if pin not in choices:
             raise BuildError(f"{pin.suite} has no package {pin.qualified_name}: pin another suite in the .toml file")
         choice = choices[pin]
-        if is_older(choice.version, pin.version):
-            raise BuildError(
-                f"the mirror is out of date: its newest {pin.qualified_name} in {pin.suite} is {choice.version}, older "
-                f"than the pinned {pin.version}: name another mirror with DEBIAN_MIRROR=http://MIRROR/debian"
-            )
+        refuse_older(pin, choice.version)
         if pin.version not in ("", choice.version):
             _print_warning(
                 f"template: warning: {pin.suite} no longer has the pinned {pin.qualified_name} {pin.version}.\n"
@@ -251,10 +247,14 @@ def _choose(pins: list[Pin], config: Path) -> dict[Pin, _Candidate]:
     return choices
 
 
-def is_older(version: str, than: str) -> bool:
-    """Return whether a package version sorts before another one, by the Debian rules; False if one of them is empty."""
-    compare = ["dpkg", "--compare-versions", version, "lt", than]
-    return bool(version and than) and subprocess.run(compare, check=False).returncode == 0
+def refuse_older(pin: Pin, version: str) -> None:
+    """Raise BuildError if the newest version on the mirror sorts before the pinned one, by the Debian rules."""
+    compare = ["dpkg", "--compare-versions", version, "lt", pin.version]
+    if pin.version and subprocess.run(compare, check=False).returncode == 0:
+        raise BuildError(
+            f"the mirror is out of date: its newest {pin.qualified_name} in {pin.suite} is {version}, older "
+            f"than the pinned {pin.version}: name another mirror with DEBIAN_MIRROR=http://MIRROR/debian"
+        )
 
 
 def _look_up(specs: dict[Pin, str], config: Path) -> dict[Pin, _Candidate]:

@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from lab import debian, mok_manager, vlan_trunk
-from lab.firmware import BIOS, UEFI, UEFI_SECURE
+from lab.firmware import BIOS, UEFI, UEFI_SECURE, write_variables
 from lab.lan import Lan
 from lab.media import AHCI_CD
 from template import apt
@@ -34,6 +34,27 @@ def serve_greeting(lan: Lan, greeting: str) -> None:
     lan.segment()
     (lan.www / "boot").write_text(f"#!ipxe\necho {greeting}\nsleep 600\n")
     lan.http()
+
+
+class Owner:
+    """The owner of a machine with Secure Boot on, whose UEFI variables are in `work`, and who has a signing key."""
+
+    def __init__(self, work: Path) -> None:
+        self._work = work
+        self._key, self._certificate = work / "key.pem", work / "certificate.pem"
+        ca = trustme.CA(key_type=trustme.KeyType.RSA)
+        ca.private_key_pem.write_to_path(self._key)
+        ca.cert_pem.write_to_path(self._certificate)
+
+    def sign(self, program: Path, signed: Path) -> None:
+        """Sign an EFI program."""
+        keys: list[str | Path] = ["--key", self._key, "--cert", self._certificate]
+        subprocess.run(["sbsign", *keys, "--output", signed, program], check=True, capture_output=True)
+
+    def enroll_key(self) -> None:
+        """Add the key to db."""
+        variables = UEFI_SECURE.pflash[1]
+        write_variables(variables, self._work / variables.name, "--add-db", str(uuid.uuid4()), self._certificate)
 
 
 def test_static_address_and_menu_boot_without_dhcp(lan: Lan, tmp_path: Path) -> None:
@@ -108,20 +129,11 @@ def test_ipxe_signed_with_key_in_db_boots_under_secure_boot(lan: Lan, tmp_path: 
     fork = Fork(tmp_path / "fork")
     (package,) = apt.fetch([pin for pin in load_pins(PACKAGES) if pin.name == "ipxe"][:1], CACHE)
     unsigned = apt.unpack(package, tmp_path) / "usr/lib/ipxe/ipxe-amd64.efi"
-    owner = trustme.CA(key_type=trustme.KeyType.RSA)
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    owner.private_key_pem.write_to_path(key)
-    owner.cert_pem.write_to_path(certificate)
+    owner = Owner(lan.work)
     (fork.place / "own").mkdir()
-    signed = fork.place / "own/mine.efi"
-    keys: list[str | Path] = ["--key", key, "--cert", certificate]
-    subprocess.run(["sbsign", *keys, "--output", signed, unsigned], check=True, capture_output=True)
+    owner.sign(unsigned, fork.place / "own/mine.efi")
     fork.add("template/packages.toml", documented_overrides("Use your own file"))
-    variables = UEFI_SECURE.pflash[1]
-    program = Path(sys.executable).with_name("virt-fw-vars")
-    owner_guid = str(uuid.uuid4())
-    options = ["--input", variables, "--output", lan.work / variables.name, "--add-db", owner_guid, certificate]
-    subprocess.run([program, *map(str, options)], check=True, capture_output=True)
+    owner.enroll_key()
     serve_greeting(lan, "Hello from the server")
     with lan.machine_with(UEFI_SECURE, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-signed") as machine:
         machine.wait_for("Hello from the server", UEFI_SECURE.seconds)
@@ -150,10 +162,7 @@ def test_shim_with_one_signature_starts(number: int, trusts: str, revokes_2011: 
 def test_signed_ipxe_with_its_own_shim_boots(lan: Lan, tmp_path: Path) -> None:
     """A test CA in db replaces Microsoft: it signs a shim that starts ipxe.efi, and iPXE."""
     fork = Fork(tmp_path / "fork")
-    owner = trustme.CA(key_type=trustme.KeyType.RSA)
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    owner.private_key_pem.write_to_path(key)
-    owner.cert_pem.write_to_path(certificate)
+    owner = Owner(lan.work)
     root = debian.unpack(PACKAGES)
     shim = (root / "usr/lib/shim/shimx64.efi.signed").read_bytes()
     name, other = ("\\grubx64.efi".encode("utf-16-le"), "\\ipxe.efi".encode("utf-16-le"))
@@ -167,8 +176,7 @@ def test_signed_ipxe_with_its_own_shim_boots(lan: Lan, tmp_path: Path) -> None:
         if file.startswith("shim"):
             for _ in range(2):  # the signatures by Microsoft
                 subprocess.run(["sbattach", "--remove", program], check=True, capture_output=True)
-        words: list[str | Path] = ["--key", key, "--cert", certificate, "--output", fork.place / "own" / file, program]
-        subprocess.run(["sbsign", *words], check=True, capture_output=True)
+        owner.sign(program, fork.place / "own" / file)
     fork.add("template/packages.toml", documented_overrides("The signed build of the iPXE project"))
     fork.edit(
         "template/contents.py",
@@ -178,10 +186,7 @@ def test_signed_ipxe_with_its_own_shim_boots(lan: Lan, tmp_path: Path) -> None:
             '"the main iPXE for x86-64",',
         ),
     )
-    variables = UEFI_SECURE.pflash[1]
-    add: list[str | Path] = ["--input", variables, "--output", lan.work / variables.name]
-    add += ["--add-db", str(uuid.uuid4()), certificate]
-    subprocess.run([Path(sys.executable).with_name("virt-fw-vars"), *add], check=True, capture_output=True)
+    owner.enroll_key()
     serve_greeting(lan, "Hello from the server")
     with lan.machine_with(UEFI_SECURE, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-vendor") as machine:
         machine.wait_for("Hello from the server", UEFI_SECURE.seconds)

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 import boots_from
 from boots_from import image
 from lab import boot_matrix, debian
-from lab.firmware import UEFI, UEFI_SECURE, Firmware
+from lab.firmware import UEFI, UEFI_SECURE, Firmware, write_variables
 from lab.lan import Lan
 from lab.machine import Machine
 from lab.media import AHCI_CD, SCSI_CD
@@ -44,7 +42,6 @@ exit 0
 echo that is all
 sleep 600
 """
-VIRT_FW_VARS = Path(sys.executable).with_name("virt-fw-vars")
 
 
 def power_on(firmware: Firmware, work: Path, name: str) -> Machine:
@@ -57,7 +54,7 @@ def power_on(firmware: Firmware, work: Path, name: str) -> Machine:
 def change_variables(firmware: Firmware, work: Path, *options: str) -> None:
     """Change the UEFI variables of the machine in `work`, by options of virt-fw-vars."""
     store = firmware.pflash[1]
-    subprocess.run([VIRT_FW_VARS, "-i", store, *options, "-o", work / store.name], check=True, capture_output=True)
+    write_variables(store, work / store.name, *options)
 
 
 @pytest.mark.parametrize("architecture", ["UEFI", "ARM64", "RISC-V 64", "LoongArch64"])

@@ -4,8 +4,6 @@ import importlib.resources
 import lzma
 import secrets
 import shutil
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import boots_from
 from boots_from import image
 from lab import debian, machine, mok_manager
 from lab.boot_matrix import boot
-from lab.firmware import ARM64_SECURE, UEFI_SECURE, Firmware
+from lab.firmware import ARM64_SECURE, UEFI_SECURE, Firmware, write_variables
 from lab.lan import Lan, trusting
 from lab.machine import BootError, Machine
 from lab.media import SCSI_CD, XHCI_STICK
@@ -55,9 +53,7 @@ def trust_microsoft(work: Path, trusts: str, revokes_2011: bool = False) -> None
     if revokes_2011:
         certificate = importlib.resources.files("virt.firmware") / "certs/microsoft.com/ms-uefi-2011.pem"
         options += ["--add-dbx-cert", str(uuid.uuid4()), str(certificate)]
-    options += ["--input", str(code.with_name("OVMF_VARS_4M.fd")), "--output", str(work / variables.name)]
-    program = Path(sys.executable).with_name("virt-fw-vars")
-    subprocess.run([program, *options], check=True, capture_output=True)
+    write_variables(code.with_name("OVMF_VARS_4M.fd"), work / variables.name, *options)
 
 
 def enroll(firmware: Firmware, work: Path, name: str, controller: str = "qemu-xhci") -> str:
