@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import boots_from
+from boots_from.image import fill, read_template
 from lab import debian, machine, media, mok_manager
 from lab.firmware import (
     ARM64,
@@ -96,12 +97,13 @@ def _sd_card(image: Path, work: Path, server: RecordingServer) -> list[str]:
 
 
 def _http_disk(image: Path, work: Path, server: RecordingServer) -> list[str]:
-    """Let another iPXE attach the image as a SAN disk over HTTP; like with Ventoy, there is no physical drive."""
-    server.files["/inner.iso"] = image.read_bytes()
-    server.files["/outer"] = f"#!ipxe\nsanboot http://{HOST}:{server.port}/inner.iso\n".encode()
-    outer = work / "outer.iso"
-    outer.write_bytes(boots_from.bake(f"http://{HOST}:{server.port}/outer"))
-    return media.SCSI_CD.arguments(outer)
+    """Let an iPXE of Debian attach the image as a SAN disk over HTTP; like with Ventoy, there is no physical drive."""
+    server.files["/boots-from.iso"] = image.read_bytes()
+    script = f"#!ipxe\ndhcp\nsanboot http://{HOST}:{server.port}/boots-from.iso\n"
+    # Not an image for a URL, which on UEFI would mark itself as running: see boot.ipxe.
+    ipxe = work / "ipxe.iso"
+    ipxe.write_bytes(fill(read_template(), script.encode()))
+    return media.SCSI_CD.arguments(ipxe)
 
 
 def _http_boot(image: Path, work: Path, server: RecordingServer) -> list[str]:
