@@ -84,7 +84,7 @@ def _copied_files(image: Path, work: Path, server: RecordingServer) -> list[str]
     stick, tree = work / "stick.img", work / "tree"
     xorriso = ["xorriso", "-no_rc", "-osirrox", "on", "-indev", str(image), "-extract", "/", str(tree)]
     subprocess.run(xorriso, check=True, capture_output=True)
-    fat32(stick, tree / "EFI", tree / "boot", tree / "firmware.txt")
+    fat32(stick, tree / "EFI", tree / "boot", tree / "packages.txt")
     return media.XHCI_STICK.arguments(stick)
 
 

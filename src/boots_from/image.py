@@ -36,7 +36,7 @@ def _placeholder() -> bytes:
 
 SLOT = _placeholder()
 
-# The titles of three lists in firmware.txt on the ISO. Each list is the title, its lines, and an empty line.
+# The titles of three lists in packages.txt on the ISO. Each list is the title, its lines, and an empty line.
 # The packages: lines "package version suite SHA-256".
 PACKAGE_LIST_TITLE = b"# boots-from packages: Debian package, version, suite, SHA-256\n"
 
@@ -261,6 +261,6 @@ def mok_rows(sha256: str) -> tuple[str, str]:
 def _list(template: bytes, title: bytes) -> list[str]:
     start = template.find(title)
     if start < 0:
-        raise TemplateError(f"the template is damaged (a list in firmware.txt is missing): {REINSTALL}")
+        raise TemplateError(f"the template is damaged (a list in packages.txt is missing): {REINSTALL}")
     end = template.index(b"\n\n", start)  # directly after the title if the list is empty
     return template[start + len(title) : end].decode("ascii").splitlines()

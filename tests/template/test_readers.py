@@ -61,8 +61,8 @@ def files(disc: Path) -> dict[str, bytes]:
     packaged = expected[contents.ISOLINUX]
     expected[contents.ISOLINUX] = packaged[:8] + image[start + 8 : start + 64] + packaged[64:]
     expected["boot/isolinux/isolinux.cfg"] = build.ISOLINUX_CFG.encode()
-    (listed,) = (part for part in ranges if part.file == "firmware.txt")
-    expected["firmware.txt"] = image[listed.start : listed.start + listed.size]
+    (listed,) = (part for part in ranges if part.file == "packages.txt")
+    expected["packages.txt"] = image[listed.start : listed.start + listed.size]
     (catalog,) = (part for part in ranges if part.what == "El Torito catalogue")
     expected[CATALOG] = image[catalog.start : catalog.start + catalog.size]
     return expected

@@ -276,7 +276,7 @@ def test_packages() -> None:
     assert [line.split()[0] for line in lines] == ["ipxe", "ipxe", "isolinux", "syslinux-common", *shim]
     assert {line.split()[2] for line in lines if not line.startswith("ipxe 2.")} == {"trixie"}
     assert all(re.fullmatch(r"\S+ \S+ \S+ [0-9a-f]{64}", line) for line in lines)
-    with pytest.raises(TemplateError, match=r"^the template is damaged \(a list in firmware\.txt is missing\): "):
+    with pytest.raises(TemplateError, match=r"^the template is damaged \(a list in packages\.txt is missing\): "):
         image.packages(b"no list here")
     assert image.packages(image.PACKAGE_LIST_TITLE + b"one\ntwo\n\nthree\n\n") == ["one", "two"]
 
