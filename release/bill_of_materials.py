@@ -164,12 +164,12 @@ def _override_component(override: Override, programs: dict[str, bytes]) -> dict[
 
 
 def _mark_component(programs: dict[str, bytes]) -> dict[str, Any]:
-    """Return the component for the mark, which is code of this project, with its file for each machine."""
-    machines = {source: machine for machine, source in contents.MARKS.items()}
+    """Return the component for the mark, which is code of this project, with its file for each architecture."""
+    architectures = {source: buildarch for buildarch, source in contents.MARKS.items()}
     files = [
-        _program(path, mark.program(machines[source]), programs, "template/mark.py")
+        _program(path, mark.program(architectures[source]), programs, "template/mark.py")
         for path, source in _SOURCES.items()
-        if source in machines
+        if source in architectures
     ]
     return {
         "type": "firmware",

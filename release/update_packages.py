@@ -7,6 +7,7 @@ takes over the USB controller of the keyboard from the firmware.
 import re
 import sys
 import tempfile
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from template.__main__ import main as make_template
 from template.apt import Package
 from template.build_tools import BuildError
 from template.paths import CACHE, PACKAGES
-from template.pins import load_pins
+from template.pins import Pin, load_pins
 
 
 def newest() -> list[Package]:
@@ -41,14 +42,20 @@ def pin(text: str, packages: list[Package]) -> str:
     """Return the text of packages.toml with other versions and hashes; comments and order stay unchanged.
 
     Args:
-        text: the text, which has a [[package]] table for each package, in the order of `packages`.
-        packages: the packages to pin.
+        text: the text, whose [[package]] tables may be in any order.
+        packages: the packages to pin, one for each table.
     """
+    by_name = {(package.name, package.suite): package for package in packages}
     head, *tables = text.split("[[package]]")
-    for number, package in enumerate(packages):
-        for key, value in (("version", package.version), ("sha256", package.sha256)):
-            tables[number] = re.sub(f'{key} = "[^"]*"', f'{key} = "{value}"', tables[number])
-    return "[[package]]".join([head, *tables])
+    updated = [head]
+    for table in tables:
+        (fields,) = tomllib.loads(f"[[package]]{table}")["package"]
+        old = Pin(**fields)
+        new = by_name[old.qualified_name, old.suite]
+        for key, value in (("version", new.version), ("sha256", new.sha256)):
+            table = re.sub(f'{key} = "[^"]*"', f'{key} = "{value}"', table)
+        updated.append(table)
+    return "[[package]]".join(updated)
 
 
 def features(firmware: Firmware) -> str:

@@ -62,8 +62,8 @@ def build(packages: list[Package], overrides: list[Override], output: Path, work
         (unpacked / override.replaces).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(override.path, unpacked / override.replaces)
 
-    for machine, source in contents.MARKS.items():
-        (unpacked / source).write_bytes(mark.program(machine))
+    for buildarch, source in contents.MARKS.items():
+        (unpacked / source).write_bytes(mark.program(buildarch))
     _require([*(row.source for row in contents.ROWS if row.packaged), contents.MBR], unpacked)
     listing = "".join(f"{package.name} {package.version} {package.suite} {package.sha256}\n" for package in packages)
     hashes = "".join(

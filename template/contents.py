@@ -24,7 +24,7 @@ SLOT = "(slot)"
 LIST = "(list of packages)"
 ADVICE = "(advice on enrolling)"
 CONFIGURATION = "(ISOLINUX configuration)"
-MARKS = {machine: f"(mark for {machine})" for machine in mark.MACHINES}
+MARKS = {buildarch: f"(mark for {buildarch})" for buildarch in mark.ARCHITECTURES}
 
 MBR = "usr/lib/ISOLINUX/isohdpfx.bin"  # boot code for sticks and disks; written into the MBR, not into a file
 
@@ -115,11 +115,11 @@ ROWS = (
     # These stand next to the script, because firmware reads 64 KiB at a time. The names end with a ${buildarch}.
     *(
         Row(
-            ESP, f"EFI/BOOT/mark-running-{machine}.efi", MARKS[machine], MARK,
-            f"counts the runs of iPXE on {architecture}: a second run, inside the first, then starts the next disk",
-            enroll=f"{architecture}, local disk by sanboot" if machine in mark.SECURE_BOOT else "",
+            ESP, f"EFI/BOOT/mark-running-{buildarch}.efi", MARKS[buildarch], MARK,
+            f"counts the runs of iPXE on {architecture.name}: a second run, inside the first, starts the next disk",
+            enroll=f"{architecture.name}, local disk by sanboot" if architecture.secure_boot else "",
         )
-        for machine, architecture in mark.ARCHITECTURES.items()
+        for buildarch, architecture in mark.ARCHITECTURES.items()
     ),
     # The script is the last file on the ESP, so that a truncated template is noticed: it has no slot.
     Row(
@@ -139,7 +139,7 @@ ROWS = (
         "the main iPXE for BIOS, in the format of a Linux kernel",
     ),
     # On ISO 9660, so that it can also be read if only partition 1 is mounted.
-    Row(ISO, "firmware.txt", LIST, "firmware.txt", "packages, versions, hashes"),
+    Row(ISO, "packages.txt", LIST, "packages.txt", "packages, versions, hashes"),
 )  # fmt: skip
 
 

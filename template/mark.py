@@ -16,15 +16,27 @@ import re
 import struct
 import uuid
 from pathlib import Path
+from typing import NamedTuple
 
 NAME = "BootsFromRuns"
 GUID = uuid.UUID("b0075f20-6d00-4b00-8b00-b0075f200002")  # made up for this project
 
-# The machines with UEFI, by the ${buildarch} of iPXE: the usual name of the architecture, and the machine field of the
-# PE file header.
-ARCHITECTURES = {"x86_64": "x86-64", "arm64": "ARM64", "riscv64": "RISC-V 64", "loong64": "LoongArch64"}
-MACHINES = {"x86_64": 0x8664, "arm64": 0xAA64, "riscv64": 0x5064, "loong64": 0x6264}
-SECURE_BOOT = ("x86_64", "arm64")  # those for which Microsoft signs shim
+
+class Architecture(NamedTuple):
+    """A machine with UEFI: its usual name, its number in a PE header, and whether Microsoft signs shim for it."""
+
+    name: str
+    pe_machine: int
+    secure_boot: bool
+
+
+# By the ${buildarch} of iPXE.
+ARCHITECTURES = {
+    "x86_64": Architecture("x86-64", 0x8664, secure_boot=True),
+    "arm64": Architecture("ARM64", 0xAA64, secure_boot=True),
+    "riscv64": Architecture("RISC-V 64", 0x5064, secure_boot=False),
+    "loong64": Architecture("LoongArch64", 0x6264, secure_boot=False),
+}
 
 # The bytes of an instruction in a listing.
 BYTES = re.compile(r"^/\* ((?:[0-9a-f]{2} )+) *\*/ ", re.MULTILINE)
@@ -42,27 +54,27 @@ _PAGE = 4096  # bytes: sections do not share pages, so that the firmware can pro
 _CODE, _DATA, _DISCARDABLE, _EXECUTE, _READ = 0x20, 0x40, 0x02000000, 0x20000000, 0x40000000
 
 
-def code(machine: str) -> bytes:
+def code(buildarch: str) -> bytes:
     """Return the machine code; the GUID follows it in the program.
 
     Args:
-        machine: a key of MACHINES.
+        buildarch: a key of ARCHITECTURES.
     """
-    return bytes.fromhex("".join(BYTES.findall(listing(machine).read_text())))
+    return bytes.fromhex("".join(BYTES.findall(listing(buildarch).read_text())))
 
 
-def listing(machine: str) -> Path:
+def listing(buildarch: str) -> Path:
     """Return the file that lists the machine code and its instructions."""
-    return Path(__file__).with_name(f"mark.{machine}.s")
+    return Path(__file__).with_name(f"mark.{buildarch}.s")
 
 
-def program(machine: str) -> bytes:
+def program(buildarch: str) -> bytes:
     """Return the EFI program.
 
     Args:
-        machine: a key of MACHINES.
+        buildarch: a key of ARCHITECTURES.
     """
-    text = code(machine) + GUID.bytes_le + f"{NAME}\0".encode("utf-16-le")
+    text = code(buildarch) + GUID.bytes_le + f"{NAME}\0".encode("utf-16-le")
     # The code runs at any address, but firmware may refuse a program without relocations. So there is one block, for
     # the first page, with two entries of type 0 (IMAGE_REL_BASED_ABSOLUTE), which change nothing.
     relocations = struct.pack("<IIHH", _PAGE, 12, 0, 0)
@@ -78,7 +90,8 @@ def program(machine: str) -> bytes:
         sizes = (len(content), number * _PAGE, len(padded), position)
         table += struct.pack("<8s6I2HI", name, *sizes, 0, 0, 0, 0, flags)
         body += padded
-    header = _headers(MACHINES[machine], len(contents), _up(len(text), _FILE_ALIGNMENT), len(body), len(relocations))
+    machine = ARCHITECTURES[buildarch].pe_machine
+    header = _headers(machine, len(contents), _up(len(text), _FILE_ALIGNMENT), len(body), len(relocations))
     return (header + table).ljust(_FILE_ALIGNMENT, b"\0") + body
 
 

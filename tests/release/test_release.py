@@ -61,7 +61,7 @@ def test_pinning_changes_only_versions_and_hashes() -> None:
     packages = [
         Package(pin.qualified_name, f"9:{number}.0+x", pin.suite, "ab" * 32, CACHE) for number, pin in enumerate(pins)
     ]
-    updated = update_packages.pin(text, packages)
+    updated = update_packages.pin(text, packages[::-1])  # the order does not matter
     changed = [new for old, new in zip(text.splitlines(), updated.splitlines(), strict=True) if old != new]
     assert [line for line in changed if line.startswith("version")] == [
         f'version = "{package.version}"' for package in packages
@@ -139,7 +139,7 @@ def test_bill_has_every_package_and_program(releases: tuple[Path, Path]) -> None
     assert len(files) == 18
     assert mark["name"] == "boots-from-mark"
     assert {file["name"] for file in mark["components"]} == {
-        f"EFI/BOOT/mark-running-{machine}.efi" for machine in mark_programs.MACHINES
+        f"EFI/BOOT/mark-running-{machine}.efi" for machine in mark_programs.ARCHITECTURES
     }
     # Both builds of iPXE, each with its own files.
     builds = [part for part in bill["components"] if part["name"] == "ipxe"]

@@ -14,43 +14,43 @@ from template import contents, mark
 
 # Prefixes of the names of the binutils programs in Debian.
 GNU = {"x86_64": "x86_64", "arm64": "aarch64", "riscv64": "riscv64", "loong64": "loongarch64"}
-MACHINES = pytest.mark.parametrize("machine", mark.MACHINES)
+ARCHITECTURES = pytest.mark.parametrize("buildarch", mark.ARCHITECTURES)
 
 
-def run(machine: str, tool: str, *arguments: str | Path) -> str:
-    command = debian.program(debian.unpack(debian.ASSEMBLERS), f"usr/bin/{GNU[machine]}-linux-gnu-{tool}")
+def run(buildarch: str, tool: str, *arguments: str | Path) -> str:
+    command = debian.program(debian.unpack(debian.ASSEMBLERS), f"usr/bin/{GNU[buildarch]}-linux-gnu-{tool}")
     return subprocess.run([*command, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
 
 
-@MACHINES
-def test_listing_assembles_to_the_same_bytes(machine: str, tmp_path: Path) -> None:
+@ARCHITECTURES
+def test_listing_assembles_to_the_same_bytes(buildarch: str, tmp_path: Path) -> None:
     """The whole program, and each line."""
     source, assembled, linked, code = (tmp_path / name for name in ("mark.s", "mark.o", "mark.elf", "mark.bin"))
     number = itertools.count()
     source.write_text(
-        mark.BYTES.sub(lambda found: f"line{next(number)}: {found[0]}", mark.listing(machine).read_text())
+        mark.BYTES.sub(lambda found: f"line{next(number)}: {found[0]}", mark.listing(buildarch).read_text())
     )
-    run(machine, "as", "--fatal-warnings", "-o", assembled, source)
+    run(buildarch, "as", "--fatal-warnings", "-o", assembled, source)
     for start in (0x1000, 0x12345000):  # the code must not depend on its address
-        run(machine, "ld", "--no-relax", f"-Ttext={start:#x}", f"--entry={start:#x}", "-o", linked, assembled)
-        run(machine, "objcopy", "-O", "binary", "-j", ".text", linked, code)
-        assert code.read_bytes() == mark.code(machine)
+        run(buildarch, "ld", "--no-relax", f"-Ttext={start:#x}", f"--entry={start:#x}", "-o", linked, assembled)
+        run(buildarch, "objcopy", "-O", "binary", "-j", ".text", linked, code)
+        assert code.read_bytes() == mark.code(buildarch)
         symbols = {
-            name: int(address, 16) for address, _, name in map(str.split, run(machine, "nm", linked).splitlines())
+            name: int(address, 16) for address, _, name in map(str.split, run(buildarch, "nm", linked).splitlines())
         }
         address = start
-        for line, found in enumerate(mark.BYTES.findall(mark.listing(machine).read_text())):
+        for line, found in enumerate(mark.BYTES.findall(mark.listing(buildarch).read_text())):
             assert symbols[f"line{line}"] == address
             address += len(bytes.fromhex(found))
         assert symbols["guid"] == address
 
 
-@MACHINES
-def test_public_tools_accept_the_program(machine: str, tmp_path: Path) -> None:
+@ARCHITECTURES
+def test_public_tools_accept_the_program(buildarch: str, tmp_path: Path) -> None:
     file = tmp_path / "mark.efi"
-    file.write_bytes(program := mark.program(machine))
+    file.write_bytes(program := mark.program(buildarch))
     assert len(program) == 2048
-    dump = run(machine, "objdump", "-x", file)
+    dump = run(buildarch, "objdump", "-x", file)
     assert re.search(r"^Magic\s+020b\b", dump, re.MULTILINE)
     for name, value in (
         ("Subsystem", "0000000a"),
@@ -68,18 +68,20 @@ def test_public_tools_accept_the_program(machine: str, tmp_path: Path) -> None:
 def test_file_names_match_the_script() -> None:
     assert "\nset mark file:/EFI/BOOT/mark-running-${buildarch}.efi\n" in boot_script.text()
     assert {row.path: row.source for row in contents.ROWS if row.source in contents.MARKS.values()} == {
-        f"EFI/BOOT/mark-running-{machine}.efi": contents.MARKS[machine] for machine in mark.MACHINES
+        f"EFI/BOOT/mark-running-{buildarch}.efi": contents.MARKS[buildarch] for buildarch in mark.ARCHITECTURES
     }
 
 
-@pytest.mark.parametrize("machine", mark.SECURE_BOOT)
-def test_script_has_last_bytes_of_hash_to_enroll(machine: str) -> None:
+@pytest.mark.parametrize(
+    "buildarch", [name for name, architecture in mark.ARCHITECTURES.items() if architecture.secure_boot]
+)
+def test_script_has_last_bytes_of_hash_to_enroll(buildarch: str) -> None:
     (line,) = (
         line
         for line in image.hashes_to_enroll(image.read_template())
-        if line.startswith(f"EFI/BOOT/mark-running-{machine}.efi ")
+        if line.startswith(f"EFI/BOOT/mark-running-{buildarch}.efi ")
     )
-    assert f"\nset hash-{machine} {line.split()[1][-8:]}\n" in boot_script.text()
+    assert f"\nset hash-{buildarch} {line.split()[1][-8:]}\n" in boot_script.text()
 
 
 # Of x86-64 and ARM64 Secure Boot knows them, and asks once more when they change.
@@ -91,7 +93,7 @@ SHA256 = {
 }
 
 
-@MACHINES
-def test_program_is_the_one_that_was_tried(machine: str) -> None:
+@ARCHITECTURES
+def test_program_is_the_one_that_was_tried(buildarch: str) -> None:
     """Byte by byte, with the fields that no tool and no firmware here looks at."""
-    assert hashlib.sha256(mark.program(machine)).hexdigest() == SHA256[machine]
+    assert hashlib.sha256(mark.program(buildarch)).hexdigest() == SHA256[buildarch]

@@ -135,7 +135,7 @@ def test_esp_is_valid_and_has_all_files(esp: Path) -> None:
         "EFI/BOOT/ecdsa-ipxe-x86_64.efi",
         "EFI/BOOT/grubaa64.efi",
         "EFI/BOOT/grubx64.efi",
-        *(f"EFI/BOOT/mark-running-{machine}.efi" for machine in sorted(mark.MACHINES)),
+        *(f"EFI/BOOT/mark-running-{buildarch}.efi" for buildarch in sorted(mark.ARCHITECTURES)),
         "EFI/BOOT/mmaa64.efi",
         "EFI/BOOT/mmx64.efi",
     ]
