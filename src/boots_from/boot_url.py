@@ -178,12 +178,8 @@ _DISKS = (
 )  # fmt: skip
 
 
-def _any_of(schemes: tuple[Scheme, ...]) -> str:
-    *others, last = (scheme.name for scheme in schemes)
-    return f"{', '.join(others)} or {last}"
-
-
-OVER = _any_of(_FILES)  # for messages: how to serve a file
+*_others, _last = (scheme.name for scheme in _FILES)
+OVER = f"{', '.join(_others)} or {_last}"  # for messages: how to serve a file
 _LACKING = (
     Scheme(
         "ftp", "FTP", "", "ftp://HOST/PATH", "ftp://boot.example.com/boot.ipxe",
@@ -191,7 +187,7 @@ _LACKING = (
     ),
     Scheme(
         "fcp", "Fibre Channel", "", "fcp:WWN:LUN", "fcp:50:00:00:00:00:00:00:01:0",
-        lacks="this iPXE has no Fibre Channel", instead=f"export the disk over {_any_of(_DISKS[:2])}",
+        lacks="this iPXE has no Fibre Channel", instead="export the disk over iscsi or aoe",
     ),
 )  # fmt: skip
 
