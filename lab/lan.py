@@ -8,6 +8,7 @@ import hashlib
 import mmap
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -243,6 +244,13 @@ class Lan:
     def mac(number: int) -> str:
         """Return the MAC address of card `number`."""
         return f"52:54:00:00:00:{number + 1:02x}"
+
+    def write_script(self, settings: str = "", name: str = "boot") -> str:
+        """Write a script to `www`, for the servers, that prints a nonce and iPXE settings; return the nonce."""
+        nonce = secrets.token_hex(8)
+        # The sleep keeps later output from the console until the nonce has been read.
+        (self.www / name).write_text(f"#!ipxe\necho {nonce} {settings}\nsleep 600\n")
+        return nonce
 
     def http(self, more: str = "") -> None:
         """Start nginx on port 80 of every segment; `more` is added to its server block."""

@@ -1,7 +1,6 @@
 """Images served by URL: UEFI HTTP Boot downloads one without a medium, and a BMC can mount one as virtual media."""
 
 import re
-import secrets
 import shutil
 import sys
 from dataclasses import replace
@@ -25,14 +24,6 @@ def block(page: str, language: str) -> str:
     return str(code)
 
 
-def serve_script(lan: Lan) -> str:
-    """Serve a script at /boot that prints a nonce; return the nonce."""
-    nonce = secrets.token_hex(8)
-    (lan.www / "boot").write_text(f"#!ipxe\necho {nonce}\nsleep 600\n")
-    lan.http()
-    return nonce
-
-
 def without_pxe(firmware: Firmware) -> Firmware:
     """Return the firmware without PXE, which takes a minute to fail, so that HTTP Boot comes first."""
     options = [f"name=opt/org.tianocore/IPv{number}PXESupport,string=no" for number in (4, 6)]
@@ -50,7 +41,8 @@ def test_uefi_http_boot_fetches_image_named_by_dhcp(
         options=tuple(f"--{line}" for line in block("http-boot.md", "ini").splitlines() if not line.startswith("#"))
     )
     (lan.www / "boots-from.iso").write_bytes(boots_from.bake("http://bty-server/boot"))
-    nonce = serve_script(lan)
+    nonce = lan.write_script()
+    lan.http()
     name = f"{firmware.name}-http-boot"
     with Machine(without_pxe(firmware), [], tmp_path, name, lan.cards, enter=lan.enter) as running:
         # may_fail: some firmware tries the EFI shell first, and Secure Boot refuses the shell with a message.
@@ -106,7 +98,8 @@ with concurrent.futures.ThreadPoolExecutor(100) as pool:
 def test_documented_image_server_boots_machine(lan: Lan, firmware: Firmware, tmp_path: Path) -> None:
     """QEMU mounts the image from the server by URL, as a BMC does."""
     lan.segment()
-    nonce = serve_script(lan)
+    nonce = lan.write_script()
+    lan.http()
     program = tmp_path / "serve_images.py"
     program.write_text(block("serve-images.md", "python"))
     server = lan.start(sys.executable, "-u", program, name="images")

@@ -17,9 +17,7 @@ URL = "http://bty-server/boot?mac=${mac}"
 
 def serve_report(lan: Lan) -> str:
     """Serve a script at /boot that prints a nonce and iPXE settings of the machine; return the nonce."""
-    nonce = secrets.token_hex(8)
-    settings = "mac=${mac} netX=${netX/mac} ip=${ip} ip6=${ip6} cwuri=${cwuri}"
-    (lan.www / "boot").write_text(f"#!ipxe\necho {nonce} {settings} end\nsleep 600\n")
+    nonce = lan.write_script("mac=${mac} netX=${netX/mac} ip=${ip} ip6=${ip6} cwuri=${cwuri} end")
     lan.http()
     return nonce
 

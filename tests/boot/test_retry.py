@@ -1,6 +1,5 @@
 """A machine that can't boot retries by itself and boots once the fault is fixed; a key opens the iPXE shell."""
 
-import secrets
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -63,13 +62,6 @@ FAULTS = {
 }
 
 
-def write_nonce_script(lan: Lan) -> str:
-    """Put a script that prints a nonce at /boot of the web server, which need not run yet; return the nonce."""
-    nonce = secrets.token_hex(8)
-    (lan.www / "boot").write_text(f"#!ipxe\necho {nonce} ${{ip}}\nsleep 600\n")
-    return nonce
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.thorough
 def test_boots_without_key_press_once_fault_is_fixed(lan: Lan, boot_from: BootFrom, fault: str) -> None:
@@ -79,7 +71,7 @@ def test_boots_without_key_press_once_fault_is_fixed(lan: Lan, boot_from: BootFr
     for number in (1, 2):  # the second try must fail like the first
         since = len(booted.console)
         assert f"Try {number}. {AGAIN}" in booted.wait_for_diagnosis(seconds + 60, since)
-    nonce = write_nonce_script(lan)
+    nonce = lan.write_script("${ip}")
     fix(lan, booted)
     retried = booted.wait_for(nonce, seconds + 40, may_fail=True)
     print(f"{retried - booted.diagnosed:.1f} s from the second diagnosis to the server's script")
@@ -92,7 +84,7 @@ def test_server_started_three_minutes_later_boots_machine(lan: Lan, boot_from: B
     lan.segment()
     booted = boot_from(URL)
     time.sleep(180)
-    nonce = write_nonce_script(lan)
+    nonce = lan.write_script("${ip}")
     lan.http()
     began = time.monotonic()
     booted.wait_for(nonce, 60, may_fail=True)
@@ -115,7 +107,7 @@ def test_key_opens_shell_and_exit_retries(lan: Lan, boot_from: BootFrom, fault: 
     booted.press(*"exit", "ret", shows="boots-from: booting from")
     booted.wait_for_diagnosis(seconds + 30, since)
     booted.open_shell(lambda: booted.enter_text("s"))
-    nonce = write_nonce_script(lan)
+    nonce = lan.write_script("${ip}")
     fix(lan, booted)
     booted.enter_text("exit\r")
     booted.wait_for(nonce, seconds, may_fail=True)
@@ -142,7 +134,7 @@ def test_five_machines_boot_when_server_returns_after_power_cut(lan: Lan) -> Non
             machines.append(running.enter_context(booted))
         for booted in machines:
             booted.wait_for_diagnosis(150)
-        nonce = write_nonce_script(lan)
+        nonce = lan.write_script("${ip}")
         lan.run("ip", "link", "set", "switch", "up")
         lan.dhcp(0, "switch")
         lan.http()

@@ -104,9 +104,8 @@ def test_https_with_ecdsa_needs_ecdsa_ipxe_enrolled(
     """Until then the main iPXE asks for it. With RSA it needs no other build."""
     shutil.copy(enrolled_variables(firmware), tmp_path)
     ca = trustme.CA(key_type=kind)
-    nonce = secrets.token_hex(8)
     lan.segment()
-    (lan.www / "boot").write_text(f"#!ipxe\necho {nonce}\nsleep 600\n")
+    nonce = lan.write_script()
     lan.http(lan.https_directives(ca.issue_cert("bty-server", key_type=kind)))
 
     def power_on(name: str) -> Machine:

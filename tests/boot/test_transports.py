@@ -219,8 +219,7 @@ class TestHttpsWithEnrolledCa:
         no_route_to_server(lan)
         silent(lan)
         lan.segment()
-        nonce = secrets.token_hex(8)
-        (lan.www / "boot").write_text(f"#!ipxe\necho {nonce} ${{mac}} ${{netX/mac}}\nsleep 600\n")
+        nonce = lan.write_script("${mac} ${netX/mac}")
         lan.http(lan.https_directives(ca.issue_cert("bty-server")))
         boot_from("https://bty-server/boot").wait_for(f"{nonce} {lan.mac(2)} {lan.mac(2)}", SECONDS)
 

@@ -7,7 +7,6 @@ another word or line of the script.
 """
 
 import re
-import secrets
 import socket
 from pathlib import Path
 
@@ -144,10 +143,9 @@ def test_iscsi_target_with_any_name_boots(lan: Lan, boot_from: BootFrom, tmp_pat
 @pytest.mark.parametrize("url", ["${filename}", "${net0/filename}?mac=${mac}", "${root-path}"])
 @pytest.mark.thorough("bios", "uefi-x86_64-${net0", "uefi-x86_64-${root")
 def test_url_from_dhcp_boots(lan: Lan, boot_from: BootFrom, tmp_path: Path, url: str) -> None:
-    nonce = secrets.token_hex(8)
     options = ("--dhcp-boot=http://bty-server/given", f"--dhcp-option=option:root-path,iscsi:bty-server:::1:{IQN}")
     lan.segment(options=options)
-    (lan.www / "given").write_text(f"#!ipxe\necho {nonce}\nsleep 600\n")
+    nonce = lan.write_script(name="given")
     disk = make_network_disk(lan, tmp_path)
     lan.iscsi("10.0.0.1", disk)
     boot_from(url).wait_for("the disk has booted" if "root" in url else nonce, 120)
