@@ -14,24 +14,24 @@ from tests import fresh_checkout
 URL = "http://boot.example.com/boot"
 
 
-class Fork:
+class CustomCheckout:
     """A fresh checkout that shares the Python environment, packages and template of this one."""
 
-    def __init__(self, place: Path) -> None:
-        """Make it at `place`, which must not exist yet."""
-        self.place = fresh_checkout.copy(place)
-        (place / ".venv").symlink_to(CHECKOUT / ".venv")
-        (place / "build").mkdir()
-        (place / "build/packages").symlink_to(CACHE)
+    def __init__(self, path: Path) -> None:
+        """Make it at `path`, which must not exist yet."""
+        self.path = fresh_checkout.copy(path)
+        (path / ".venv").symlink_to(CHECKOUT / ".venv")
+        (path / "build").mkdir()
+        (path / "build/packages").symlink_to(CACHE)
         shutil.copy(TEMPLATE, self._template)  # copied last, so that make finds it newer than its sources
 
     def edit(self, file: str, *changes: tuple[str, str]) -> None:
         """Replace texts in a file, from old to new; each old text must occur exactly once."""
-        text = (self.place / file).read_text()
+        text = (self.path / file).read_text()
         for old, new in changes:
             assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times, expected once"
             text = text.replace(old, new)
-        (self.place / file).write_text(text)
+        (self.path / file).write_text(text)
 
     def run(self, *command: str, status: int = 0) -> str:
         """Run a command in the checkout; return its stdout and stderr.
@@ -40,8 +40,8 @@ class Fork:
             AssertionError: the exit status is not `status`.
         """
         env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "COV"))}
-        env["PYTHONPATH"] = str(self.place / "src")
-        result = subprocess.run(command, cwd=self.place, env=env, capture_output=True, text=True, check=False)
+        env["PYTHONPATH"] = str(self.path / "src")
+        result = subprocess.run(command, cwd=self.path, env=env, capture_output=True, text=True, check=False)
         assert result.returncode == status, result.stdout + result.stderr
         return result.stdout + result.stderr
 
@@ -56,26 +56,26 @@ class Fork:
     def bake(self, url: str = URL, output: str = "boots-from.iso") -> bytes:
         """Run make iso; return the image that it writes to `output`."""
         self.make("iso", f"URL={url}")
-        return (self.place / output).read_bytes()
+        return (self.path / output).read_bytes()
 
     @property
     def _template(self) -> Path:
-        return self.place / TEMPLATE.relative_to(CHECKOUT)
+        return self.path / TEMPLATE.relative_to(CHECKOUT)
 
     @property
     def template(self) -> bytes:
         """The template image."""
         return self._template.read_bytes()
 
-    def add(self, file: str, text: str) -> None:
+    def append(self, file: str, text: str) -> None:
         """Append text to a file."""
-        with (self.place / file).open("a") as opened:
+        with (self.path / file).open("a") as opened:
             opened.write(text)
 
-    def put(self, name: str, content: bytes) -> None:
+    def write(self, file: str, content: bytes) -> None:
         """Write a file; its directory is made if it does not exist."""
-        (self.place / name).parent.mkdir(exist_ok=True)
-        (self.place / name).write_bytes(content)
+        (self.path / file).parent.mkdir(exist_ok=True)
+        (self.path / file).write_bytes(content)
 
 
 def documented_overrides(section: str) -> str:
@@ -91,9 +91,9 @@ def script(baked: bytes, size: int = image.SLOT_SIZE) -> str:
     return baked[(start := baked.index(b"#!ipxe\n")) : start + size].decode("ascii").rstrip("\n")
 
 
-def leave_out_secure_boot(fork: Fork) -> None:
+def remove_secure_boot(checkout: CustomCheckout) -> None:
     """Remove shim and MokManager from the image, so that UEFI starts iPXE directly."""
-    rows = fork.place / "template/contents.py"
+    rows = checkout.path / "template/contents.py"
     text = rows.read_text()
     shim, mok_manager = '"EFI/BOOT/BOOT(?:X64|AA64).EFI", "usr/lib/shim/', '"EFI/BOOT/mm(?:x64|aa64).efi"'
     for path, count in (("HINT", 1), (shim, 2), (mok_manager, 2)):
@@ -106,7 +106,7 @@ def leave_out_secure_boot(fork: Fork) -> None:
     text, found = re.subn(r",\s+enroll=.*(?=,\n)", "", text)
     assert found == 5
     rows.write_text(text)
-    packages = fork.place / "template/packages.toml"
+    packages = checkout.path / "template/packages.toml"
     kept, mark, _ = packages.read_text().partition("# Secure Boot:")
     assert mark
     packages.write_text(kept)

@@ -17,7 +17,7 @@ from template import apt
 from template.paths import CACHE, CHECKOUT, PACKAGES
 from template.pins import load_pins
 from tests.boot.test_secure_boot import trust_microsoft
-from tests.custom_checkout import Fork, documented_overrides, leave_out_secure_boot
+from tests.custom_checkout import CustomCheckout, documented_overrides, remove_secure_boot
 
 SCRIPT = "src/boots_from/boot.ipxe"
 
@@ -59,16 +59,16 @@ class Owner:
 
 def test_static_address_and_menu_boot_without_dhcp(lan: Lan, tmp_path: Path) -> None:
     """The menu chooses its default when it times out."""
-    fork = Fork(tmp_path / "fork")
+    checkout = CustomCheckout(tmp_path / "checkout")
     menu = "menu Where to?\nitem there There\nchoose --timeout 1000 where\n"
     shared_line = "goto ${round}\n"
     static_address = documented_lines("A static address")
-    fork.edit(SCRIPT, (":try\n", f"{menu}:try\n"), (shared_line, f"{static_address}{shared_line}"))
+    checkout.edit(SCRIPT, (":try\n", f"{menu}:try\n"), (shared_line, f"{static_address}{shared_line}"))
     lan.segment(dhcp=False)
     (lan.www / "there").write_text("#!ipxe\necho Hello, ${ip} by ${gateway}, ${dns}\nsleep 600\n")
     lan.http()
-    baked = fork.bake("http://10.0.0.1/${where}")
-    with lan.machine_with(BIOS, baked, AHCI_CD, "fork-static") as machine:
+    baked = checkout.bake("http://10.0.0.1/${where}")
+    with lan.machine_with(BIOS, baked, AHCI_CD, "custom-static") as machine:
         machine.wait_for("Where to?", BIOS.seconds)
         machine.wait_for("Hello, 10.0.0.77 by 10.0.0.1, 10.0.0.1", 20)
     assert [(path, client) for path, _, _, client in lan.requests()] == [("/there", "10.0.0.77")]
@@ -76,8 +76,8 @@ def test_static_address_and_menu_boot_without_dhcp(lan: Lan, tmp_path: Path) -> 
 
 @pytest.mark.thorough
 def test_vlan_boots(lan: Lan, tmp_path: Path) -> None:
-    fork = Fork(tmp_path / "fork")
-    fork.edit(SCRIPT, ("set c net${i}\n", documented_lines("A VLAN")))
+    checkout = CustomCheckout(tmp_path / "checkout")
+    checkout.edit(SCRIPT, ("set c net${i}\n", documented_lines("A VLAN")))
     lan.cards += ["-netdev", f"{vlan_trunk.NETDEV},id=trunk"]
     lan.cards += ["-device", f"virtio-net-pci,netdev=trunk,mac={lan.mac(0)},romfile="]
     lan.start(sys.executable, vlan_trunk.__file__, "5", "vlan5", name="trunk").wait_for("ready")
@@ -86,56 +86,56 @@ def test_vlan_boots(lan: Lan, tmp_path: Path) -> None:
     lan.dhcp(0, "vlan5")
     (lan.www / "boot").write_text("#!ipxe\necho Hello, ${netX/mac} ${ip}\nsleep 600\n")
     lan.http()
-    with lan.machine_with(BIOS, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-vlan") as machine:
+    with lan.machine_with(BIOS, checkout.bake("http://bty-server/boot"), AHCI_CD, "custom-vlan") as machine:
         machine.wait_for(f"Hello, {lan.mac(0)} 10.0.0.1", BIOS.seconds)
 
 
 def test_custom_ipxe_build_boots(lan: Lan, tmp_path: Path) -> None:
     """iPXE 2.0 from Debian stands for a custom build."""
-    fork = Fork(tmp_path / "fork")
+    checkout = CustomCheckout(tmp_path / "checkout")
     (package,) = apt.fetch([pin for pin in load_pins(PACKAGES) if pin.folder == "ecdsa"], CACHE)
     replaces = "usr/lib/ipxe/ipxe.lkrn"
-    fork.put("own/ipxe.lkrn", (apt.unpack(package, tmp_path) / replaces).read_bytes())
+    checkout.write("own/ipxe.lkrn", (apt.unpack(package, tmp_path) / replaces).read_bytes())
     table = f'[[override]]\nfile = "own/ipxe.lkrn"\nreplaces = "{replaces}"\nlicence = "GPL-2.0-or-later"\n'
-    fork.add("template/packages.toml", table)
+    checkout.append("template/packages.toml", table)
     serve_greeting(lan, "Hello from ${version}")
-    with lan.machine_with(BIOS, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-own") as machine:
+    with lan.machine_with(BIOS, checkout.bake("http://bty-server/boot"), AHCI_CD, "custom-own") as machine:
         machine.wait_for(f"Hello from {package.version}", BIOS.seconds)
     assert [agent for _, agent, _, _ in lan.requests()] == [f"iPXE/{package.version}"]
 
 
 @pytest.mark.thorough
 def test_script_in_larger_slot_boots(lan: Lan, tmp_path: Path) -> None:
-    fork = Fork(tmp_path / "fork")
-    fork.edit("src/boots_from/image.py", ("SLOT_SIZE = 14336", "SLOT_SIZE = 32768"))
-    fork.edit(SCRIPT, (":try\n", "set more and more of it\n" * 400 + ":try\n"))
+    checkout = CustomCheckout(tmp_path / "checkout")
+    checkout.edit("src/boots_from/image.py", ("SLOT_SIZE = 14336", "SLOT_SIZE = 32768"))
+    checkout.edit(SCRIPT, (":try\n", "set more and more of it\n" * 400 + ":try\n"))
     serve_greeting(lan, "Hello, ${more}")
-    with lan.machine_with(BIOS, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-longer") as machine:
+    with lan.machine_with(BIOS, checkout.bake("http://bty-server/boot"), AHCI_CD, "custom-longer") as machine:
         machine.wait_for("Hello, and more of it", BIOS.seconds)
 
 
 @pytest.mark.thorough
 def test_image_without_shim_boots(lan: Lan, tmp_path: Path) -> None:
-    fork = Fork(tmp_path / "fork")
-    leave_out_secure_boot(fork)
+    checkout = CustomCheckout(tmp_path / "checkout")
+    remove_secure_boot(checkout)
     serve_greeting(lan, "Hello from the server")
-    with lan.machine_with(UEFI, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-no-secure-boot") as machine:
+    with lan.machine_with(UEFI, checkout.bake("http://bty-server/boot"), AHCI_CD, "custom-no-secure-boot") as machine:
         machine.wait_for("Hello from the server", UEFI.seconds)
 
 
 @pytest.mark.thorough
 def test_ipxe_signed_with_key_in_db_boots_under_secure_boot(lan: Lan, tmp_path: Path) -> None:
     """The owner of the machine has added the key to db, so MokManager does not ask."""
-    fork = Fork(tmp_path / "fork")
+    checkout = CustomCheckout(tmp_path / "checkout")
     (package,) = apt.fetch([pin for pin in load_pins(PACKAGES) if pin.name == "ipxe"][:1], CACHE)
     unsigned = apt.unpack(package, tmp_path) / "usr/lib/ipxe/ipxe-amd64.efi"
     owner = Owner(lan.work)
-    (fork.place / "own").mkdir()
-    owner.sign(unsigned, fork.place / "own/mine.efi")
-    fork.add("template/packages.toml", documented_overrides("Use your own file"))
+    (checkout.path / "own").mkdir()
+    owner.sign(unsigned, checkout.path / "own/mine.efi")
+    checkout.append("template/packages.toml", documented_overrides("Use your own file"))
     owner.enroll_key()
     serve_greeting(lan, "Hello from the server")
-    with lan.machine_with(UEFI_SECURE, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-signed") as machine:
+    with lan.machine_with(UEFI_SECURE, checkout.bake("http://bty-server/boot"), AHCI_CD, "custom-signed") as machine:
         machine.wait_for("Hello from the server", UEFI_SECURE.seconds)
 
 
@@ -143,25 +143,25 @@ def test_ipxe_signed_with_key_in_db_boots_under_secure_boot(lan: Lan, tmp_path: 
 @pytest.mark.thorough
 def test_shim_with_one_signature_starts(number: int, trusts: str, revokes_2011: bool, lan: Lan, tmp_path: Path) -> None:
     """Firmware that revokes the CA of the removed signature starts it."""
-    fork = Fork(tmp_path / "fork")
-    fork.bake()
+    checkout = CustomCheckout(tmp_path / "checkout")
+    checkout.bake()
     page = (CHECKOUT / "docs/how-to/customise.md").read_text()
     (commands,) = re.findall(r"```sh\n(mkdir -p own\n.*?)```", page, re.DOTALL)
     assert commands.count("--signum 1") == 1
-    fork.run("sh", "-ec", commands.replace("--signum 1", f"--signum {number}"))
-    left = fork.run("sbverify", "--list", "own/shimx64.efi")
+    checkout.run("sh", "-ec", commands.replace("--signum 1", f"--signum {number}"))
+    left = checkout.run("sbverify", "--list", "own/shimx64.efi")
     assert left.count("image signature issuers") == 1
     assert f"UEFI CA {2023 if number == 1 else 2011}" in left
-    fork.add("template/packages.toml", documented_overrides("A shim with one signature"))
+    checkout.append("template/packages.toml", documented_overrides("A shim with one signature"))
     trust_microsoft(lan.work, trusts, revokes_2011)
-    with lan.machine_with(UEFI_SECURE, fork.bake(), AHCI_CD, f"fork-shim-{number}") as machine:
+    with lan.machine_with(UEFI_SECURE, checkout.bake(), AHCI_CD, f"custom-shim-{number}") as machine:
         machine.wait_for(mok_manager.REFUSED, UEFI_SECURE.seconds, may_fail=True)
 
 
 @pytest.mark.thorough
 def test_signed_ipxe_with_its_own_shim_boots(lan: Lan, tmp_path: Path) -> None:
     """A test CA in db replaces Microsoft: it signs a shim that starts ipxe.efi, and iPXE."""
-    fork = Fork(tmp_path / "fork")
+    checkout = CustomCheckout(tmp_path / "checkout")
     owner = Owner(lan.work)
     root = debian.unpack(PACKAGES)
     shim = (root / "usr/lib/shim/shimx64.efi.signed").read_bytes()
@@ -169,16 +169,16 @@ def test_signed_ipxe_with_its_own_shim_boots(lan: Lan, tmp_path: Path) -> None:
     assert shim.count(name) == 1
     unsigned = {"shimx64.efi": shim.replace(name, other.ljust(len(name), b"\0"))}
     unsigned["ipxe.efi"] = (root / "usr/lib/ipxe/ipxe-amd64.efi").read_bytes()
-    (fork.place / "own").mkdir()
+    (checkout.path / "own").mkdir()
     for file, content in unsigned.items():
         program = tmp_path / file
         program.write_bytes(content)
         if file.startswith("shim"):
             for _ in range(2):  # the signatures by Microsoft
                 subprocess.run(["sbattach", "--remove", program], check=True, capture_output=True)
-        owner.sign(program, fork.place / "own" / file)
-    fork.add("template/packages.toml", documented_overrides("The signed build of the iPXE project"))
-    fork.edit(
+        owner.sign(program, checkout.path / "own" / file)
+    checkout.append("template/packages.toml", documented_overrides("The signed build of the iPXE project"))
+    checkout.edit(
         "template/contents.py",
         ('"EFI/BOOT/grubx64.efi"', '"EFI/BOOT/ipxe.efi"'),
         (
@@ -188,6 +188,6 @@ def test_signed_ipxe_with_its_own_shim_boots(lan: Lan, tmp_path: Path) -> None:
     )
     owner.enroll_key()
     serve_greeting(lan, "Hello from the server")
-    with lan.machine_with(UEFI_SECURE, fork.bake("http://bty-server/boot"), AHCI_CD, "fork-vendor") as machine:
+    with lan.machine_with(UEFI_SECURE, checkout.bake("http://bty-server/boot"), AHCI_CD, "custom-vendor") as machine:
         machine.wait_for("Hello from the server", UEFI_SECURE.seconds)
-    assert "EFI/BOOT/ipxe.efi" not in fork.python("-m", "boots_from", "--version")
+    assert "EFI/BOOT/ipxe.efi" not in checkout.python("-m", "boots_from", "--version")

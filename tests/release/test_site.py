@@ -9,7 +9,7 @@ import pytest
 from boots_from import image
 from docgen import site
 from template.paths import CHECKOUT
-from tests.custom_checkout import Fork
+from tests.custom_checkout import CustomCheckout
 from web import build_page
 
 LOADING = {"img": "src", "script": "src", "link": "href", "iframe": "src", "source": "src", "video": "src"}
@@ -32,13 +32,13 @@ class Loaded(HTMLParser):
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Fork:
-    return Fork(tmp_path / "checkout")
+def checkout(tmp_path: Path) -> CustomCheckout:
+    return CustomCheckout(tmp_path / "checkout")
 
 
-def test_site_is_whole_and_refuses_dead_links(checkout: Fork) -> None:
+def test_site_is_whole_and_refuses_dead_links(checkout: CustomCheckout) -> None:
     checkout.python("-m", "docgen.site")
-    made = checkout.place / "build/site"
+    made = checkout.path / "build/site"
     pages = {path.relative_to(made).with_suffix("").as_posix() for path in made.rglob("*.html")}
     wanted = {path.relative_to(CHECKOUT / "docs").with_suffix("").as_posix() for path in CHECKOUT.glob("docs/**/*.md")}
     assert pages == wanted | {Path(name.lower()).stem for name in site.TOP} | {"boots-from", "404"}
@@ -57,11 +57,11 @@ def test_site_is_whole_and_refuses_dead_links(checkout: Fork) -> None:
     assert all("url(http" not in style.read_text() for style in made.rglob("*.css"))
 
     for link, name in (("gone.md", "gone.md"), ("tutorial.md#gone", "gone"), ("../LICENCE", "LICENCE")):
-        text = (checkout.place / "docs/faq.md").read_text()
-        (checkout.place / "docs/faq.md").write_text(f"{text}\n[a dead link]({link})\n")
+        text = (checkout.path / "docs/faq.md").read_text()
+        (checkout.path / "docs/faq.md").write_text(f"{text}\n[a dead link]({link})\n")
         said = checkout.python("-m", "docgen.site", status=1)
         assert re.search(rf"WARNING.*faq\.md.*{name}", said), said
-        (checkout.place / "docs/faq.md").write_text(text)
+        (checkout.path / "docs/faq.md").write_text(text)
 
 
 def test_links_out_of_docs_are_changed() -> None:

@@ -18,7 +18,7 @@ from template import apt, overrides
 from template.build_tools import BuildError
 from template.paths import CACHE, CHECKOUT, PACKAGES, TEMPLATE
 from template.pins import load_pins
-from tests.custom_checkout import Fork, documented_overrides, leave_out_secure_boot, script
+from tests.custom_checkout import CustomCheckout, documented_overrides, remove_secure_boot, script
 from tests.pinned_packages import pinned_only
 
 TOML = "template/packages.toml"
@@ -27,8 +27,8 @@ IPXE = "usr/lib/ipxe/ipxe-amd64.efi"
 
 
 @pytest.fixture
-def fork(tmp_path: Path) -> Fork:
-    return Fork(tmp_path / "fork")
+def checkout(tmp_path: Path) -> CustomCheckout:
+    return CustomCheckout(tmp_path / "checkout")
 
 
 def custom_ipxe(work: Path) -> bytes:
@@ -61,74 +61,78 @@ def test_every_row_has_a_test() -> None:
     ]
 
 
-def test_custom_script(fork: Fork) -> None:
-    before = script(fork.bake())
-    fork.edit("src/boots_from/boot.ipxe", ("prompt --key s --timeout 10000 Try", "prompt --key s --timeout 5000 Try"))
-    assert script(fork.bake()) == before.replace(
+def test_custom_script(checkout: CustomCheckout) -> None:
+    before = script(checkout.bake())
+    checkout.edit(
+        "src/boots_from/boot.ipxe", ("prompt --key s --timeout 10000 Try", "prompt --key s --timeout 5000 Try")
+    )
+    assert script(checkout.bake()) == before.replace(
         "prompt --key s --timeout 10000 Try", "prompt --key s --timeout 5000 Try"
     )
 
 
-def test_custom_placeholder_in_script(fork: Fork) -> None:
-    fork.edit("src/boots_from/boot.ipxe", ("set try:int32 0\n", "set try:int32 0\nset tag @TAG@\n"))
-    output = fork.make("iso", "URL=http://h/x", status=2)
+def test_custom_placeholder_in_script(checkout: CustomCheckout) -> None:
+    checkout.edit("src/boots_from/boot.ipxe", ("set try:int32 0\n", "set try:int32 0\nset tag @TAG@\n"))
+    output = checkout.make("iso", "URL=http://h/x", status=2)
     assert output.startswith(
         "boots-from: error: no value for @TAG@ in boot.ipxe: add one to `words` in boot_script.py\n"
     )
-    assert not (fork.place / "boots-from.iso").exists()
-    fork.edit("src/boots_from/boot_script.py", ('"URL": boot_url.url,', '"URL": boot_url.url, "TAG": "mine",'))
-    assert "\nset tag mine\n" in script(fork.bake())
+    assert not (checkout.path / "boots-from.iso").exists()
+    checkout.edit("src/boots_from/boot_script.py", ('"URL": boot_url.url,', '"URL": boot_url.url, "TAG": "mine",'))
+    assert "\nset tag mine\n" in script(checkout.bake())
 
 
-def test_longer_script(fork: Fork) -> None:
-    fork.edit("src/boots_from/image.py", ("SLOT_SIZE = 14336", "SLOT_SIZE = 32768"))
-    fork.make("template")
+def test_longer_script(checkout: CustomCheckout) -> None:
+    checkout.edit("src/boots_from/image.py", ("SLOT_SIZE = 14336", "SLOT_SIZE = 32768"))
+    checkout.make("template")
     url = "http://h/".ljust(14336, "x")
-    assert url in script(fork.bake(url), 32768)
+    assert url in script(checkout.bake(url), 32768)
 
 
-def test_custom_url_scheme(fork: Fork) -> None:
-    source = (fork.place / "src/boots_from/boot_url.py").read_text()
+def test_custom_url_scheme(checkout: CustomCheckout) -> None:
+    source = (checkout.path / "src/boots_from/boot_url.py").read_text()
     (http,) = re.findall(r'^    Scheme\("http", .*\n', source, re.MULTILINE)
-    fork.edit("src/boots_from/boot_url.py", (http, http + http.replace("http", "slam").replace("HTTP", "SLAM")))
-    assert "  slam://HOST[:PORT][/PATH]\n      SLAM; chain\n" in fork.python("-m", "boots_from", "--help")
-    assert " slam://h/x && goto fetched ||\n" in script(fork.bake("slam://h/x"))
-    assert "boots-from: error: missing HOST at character 8 of the URL" in fork.make("iso", "URL=slam:///x", status=2)
+    checkout.edit("src/boots_from/boot_url.py", (http, http + http.replace("http", "slam").replace("HTTP", "SLAM")))
+    assert "  slam://HOST[:PORT][/PATH]\n      SLAM; chain\n" in checkout.python("-m", "boots_from", "--help")
+    assert " slam://h/x && goto fetched ||\n" in script(checkout.bake("slam://h/x"))
+    assert "boots-from: error: missing HOST at character 8 of the URL" in checkout.make(
+        "iso", "URL=slam:///x", status=2
+    )
 
 
-def test_ipxe_2_everywhere(fork: Fork) -> None:
+def test_ipxe_2_everywhere(checkout: CustomCheckout) -> None:
     pins = [pin for pin in load_pins(PACKAGES) if pin.name == "ipxe"]
     main, ecdsa = (f'version = "{pin.version}"\nsuite = "{pin.suite}"\nsha256 = "{pin.sha256}"' for pin in pins)
-    fork.edit(TOML, (main, ecdsa))
-    fork.make("template")
-    fork.python("-m", "docgen.layout_tables")
-    lines = image.packages(fork.template)
+    checkout.edit(TOML, (main, ecdsa))
+    checkout.make("template")
+    checkout.python("-m", "docgen.layout_tables")
+    lines = image.packages(checkout.template)
     assert lines[0] == lines[1] == f"ipxe {pins[1].version} {pins[1].suite} {pins[1].sha256}"
 
 
 @pinned_only
-def test_custom_file_replaces_packaged_file(fork: Fork, tmp_path: Path) -> None:
+def test_custom_file_replaces_packaged_file(checkout: CustomCheckout, tmp_path: Path) -> None:
     """The image, the command, the page and the bill of materials name the file; a change of the file is noticed."""
     file = "src/boots_from/template.iso"
     content = custom_ipxe(tmp_path)
     digest = hashlib.sha256(content).hexdigest()
-    fork.put("own/mine.efi", content)
-    fork.add(TOML, documented_overrides("Use your own file"))
-    fork.make("template")
-    assert fork.template.count(content) == 1
-    assert file_of(fork.place / file, "/EFI/BOOT/grubx64.efi") == content
-    listed = file_of(fork.place / file, "/firmware.txt").decode()
-    assert listed.encode() in fork.template
+    checkout.write("own/mine.efi", content)
+    checkout.append(TOML, documented_overrides("Use your own file"))
+    checkout.make("template")
+    assert checkout.template.count(content) == 1
+    assert file_of(checkout.path / file, "/EFI/BOOT/grubx64.efi") == content
+    listed = file_of(checkout.path / file, "/packages.txt").decode()
+    assert listed.encode() in checkout.template
     assert f"\n\n{image.OVERRIDE_LIST_TITLE.decode()}mine.efi {digest} {IPXE}\n\n" in listed
-    output = fork.python("-m", "boots_from", "--version")
+    output = checkout.python("-m", "boots_from", "--version")
     assert f"\nfile mine.efi, not from Debian, in place of {IPXE}; SHA-256\n  {digest}\n" in output
-    fork.python("-m", "web")
-    page = (fork.place / "dist/boots-from.html").read_text()
+    checkout.python("-m", "web")
+    page = (checkout.path / "dist/boots-from.html").read_text()
     assert f"<li>mine.efi, not from Debian, in place of {IPXE}; SHA-256 {digest}</li>" in page
-    assert fork.python("-m", "template.unpinned") == ""
+    assert checkout.python("-m", "template.unpinned") == ""
 
     bill = "from boots_from import image; from release import bill_of_materials as bill; print(bill.make({}))"
-    text = fork.python("-c", bill.format("image.read_template()"))
+    text = checkout.python("-c", bill.format("image.read_template()"))
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     parts = json.loads(text)["components"]
     (mine,) = (part for part in parts if part["name"] == "mine.efi")
@@ -137,16 +141,16 @@ def test_custom_file_replaces_packaged_file(fork: Fork, tmp_path: Path) -> None:
     holders = [part["name"] for part in parts for part_file in part["components"] if "grubx64" in part_file["name"]]
     assert set(holders) == {"mine.efi"}
 
-    fork.make("--question", file)
-    fork.put("own/mine.efi", content + b"another build")
-    output = fork.python("-c", bill.format("image.read_template()"), status=1)
+    checkout.make("--question", file)
+    checkout.write("own/mine.efi", content + b"another build")
+    output = checkout.python("-c", bill.format("image.read_template()"), status=1)
     assert "BuildError: the template has other [[override]] files than packages.toml: run make template\n" in output
-    fork.make("--question", file, status=1)
-    fork.make("template")
-    assert fork.template.count(content + b"another build") == 1
+    checkout.make("--question", file, status=1)
+    checkout.make("template")
+    assert checkout.template.count(content + b"another build") == 1
 
-    (fork.place / "own/mine.efi").unlink()
-    output = fork.make("template", status=2)
+    (checkout.path / "own/mine.efi").unlink()
+    output = checkout.make("template", status=2)
     assert (
         "\ntemplate: error: packages.toml: no file own/mine.efi in the checkout: "
         "add the file, or remove its [[override]]\n"
@@ -202,44 +206,44 @@ def test_invalid_table_is_refused(tmp_path: Path, tables: str, message: str) -> 
 
 
 @pinned_only
-def test_without_secure_boot(fork: Fork) -> None:
-    leave_out_secure_boot(fork)
-    fork.make("template")
-    fork.python("-m", "docgen.layout_tables")
-    output = fork.python("-m", "boots_from", "--version")
+def test_without_secure_boot(checkout: CustomCheckout) -> None:
+    remove_secure_boot(checkout)
+    checkout.make("template")
+    checkout.python("-m", "docgen.layout_tables")
+    output = checkout.python("-m", "boots_from", "--version")
     assert "shim" not in output and "Secure Boot" not in output
     page = (CHECKOUT / "docs/how-to/customise.md").read_text()
     (saved,) = re.findall(r"^\| no Secure Boot at all, (.*) MiB less", page, re.M)
-    assert f"{(TEMPLATE.stat().st_size - len(fork.template)) / 2**20:.1f}" == saved
-    assert "/EFI/BOOT/mm" not in (fork.place / "docs/explanation/layout.md").read_text()
+    assert f"{(TEMPLATE.stat().st_size - len(checkout.template)) / 2**20:.1f}" == saved
+    assert "/EFI/BOOT/mm" not in (checkout.path / "docs/explanation/layout.md").read_text()
 
 
-def test_custom_output_file(fork: Fork) -> None:
-    fork.edit("src/boots_from/cli.py", ('OUTPUT = "boots-from.iso"', 'OUTPUT = "mine.iso"'))
-    assert fork.bake(output="mine.iso").startswith(TEMPLATE.read_bytes()[:432])
-    assert not (fork.place / "boots-from.iso").exists()
-    assert "write ./mine.iso," in fork.make("help")
-    fork.edit("Makefile", ("rm -rf .venv build dist", "rm -rf"))
-    fork.make("clean")
-    assert not (fork.place / "mine.iso").exists()
+def test_custom_output_file(checkout: CustomCheckout) -> None:
+    checkout.edit("src/boots_from/cli.py", ('OUTPUT = "boots-from.iso"', 'OUTPUT = "mine.iso"'))
+    assert checkout.bake(output="mine.iso").startswith(TEMPLATE.read_bytes()[:432])
+    assert not (checkout.path / "boots-from.iso").exists()
+    assert "write ./mine.iso," in checkout.make("help")
+    checkout.edit("Makefile", ("rm -rf .venv build dist", "rm -rf"))
+    checkout.make("clean")
+    assert not (checkout.path / "mine.iso").exists()
 
 
-def test_additional_files_in_image(fork: Fork) -> None:
+def test_additional_files_in_image(checkout: CustomCheckout) -> None:
     """One from a package, and a custom one."""
     rows = """\
 Row(ESP, "boot/undionly.kpxe", "usr/lib/ipxe/undionly.kpxe", "UNDI", "because"),
     Row(ISO, "notes.txt", "own/notes", "notes", "because"),
     """
-    row = 'Row(ISO, "firmware.txt"'
-    fork.edit(CONTENTS, (row, rows + row))
-    fork.put("own/notes", b"Ask Ada.\n")
-    fork.add(TOML, VALID.replace(IPXE, "own/notes").replace("README.md", "own/notes"))
-    fork.make("template")
-    fork.python("-m", "docgen.layout_tables")
-    iso = fork.place / TEMPLATE.relative_to(CHECKOUT)
+    row = 'Row(ISO, "packages.txt"'
+    checkout.edit(CONTENTS, (row, rows + row))
+    checkout.write("own/notes", b"Ask Ada.\n")
+    checkout.append(TOML, VALID.replace(IPXE, "own/notes").replace("README.md", "own/notes"))
+    checkout.make("template")
+    checkout.python("-m", "docgen.layout_tables")
+    iso = checkout.path / TEMPLATE.relative_to(CHECKOUT)
     assert file_of(iso, "/notes.txt") == b"Ask Ada.\n"
     (package,) = apt.fetch([pin for pin in load_pins(PACKAGES) if pin.name == "ipxe"][:1], CACHE)
-    undionly = apt.unpack(package, fork.place / "build/unpacked") / "usr/lib/ipxe/undionly.kpxe"
+    undionly = apt.unpack(package, checkout.path / "build/unpacked") / "usr/lib/ipxe/undionly.kpxe"
     assert file_of(iso, "/boot/undionly.kpxe") == undionly.read_bytes()
-    page = (fork.place / "docs/explanation/layout.md").read_text()
+    page = (checkout.path / "docs/explanation/layout.md").read_text()
     assert "| /notes.txt | because |" in page and "| /boot/undionly.kpxe | because |" in page
