@@ -104,7 +104,7 @@ def set_foreign_variable(kind: str, value: str, work: Path) -> None:
 
 @pytest.mark.parametrize("kind", FOREIGN_VARIABLES)
 @pytest.mark.thorough
-def test_program_beside_foreign_variable_of_same_name(kind: str, tmp_path: Path) -> None:
+def test_program_works_beside_foreign_variable(kind: str, tmp_path: Path) -> None:
     set_foreign_variable(kind, "0a", tmp_path)
     with power_on(UEFI, tmp_path, kind.replace(" ", "-")) as running:
         for when, value in zip(("once", "twice", "thrice"), FOREIGN_VARIABLES[kind][1].split(), strict=True):

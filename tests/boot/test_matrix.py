@@ -6,9 +6,11 @@ import pytest
 
 import boots_from
 from lab import boot_matrix, machine
-from lab.firmware import UEFI_OLD_CPU
-from lab.media import AHCI_CD
+from lab.firmware import ARM64, BIOS, UEFI, UEFI_OLD_CPU, Firmware
+from lab.machine import USER_NETWORK, Machine
+from lab.media import AHCI_CD, XHCI_CD
 from lab.recording_server import RecordingServer
+from template.paths import CHECKOUT
 from tests.boot.conftest import EnrolledVariables
 
 # Cells that make test boots, by column; make test-all boots all cells.
@@ -52,6 +54,30 @@ def test_cpu_without_rdrand_boots(recording_server: RecordingServer, tmp_path: P
     media = AHCI_CD.arguments(iso)
     seconds = boot_matrix.boot(UEFI_OLD_CPU, media, recording_server, "/boot", tmp_path, "old-cpu")
     print(f"{seconds:.1f} s to the request")
+
+
+@pytest.mark.parametrize("firmware", [BIOS, UEFI, ARM64], ids=lambda firmware: firmware.name)
+@pytest.mark.thorough("uefi-arm64")
+def test_documentation_has_size_that_machine_reads(
+    firmware: Firmware, recording_server: RecordingServer, tmp_path: Path
+) -> None:
+    """A BMC sends this much over its link."""
+    iso = tmp_path / "boots-from.iso"
+    iso.write_bytes(boots_from.bake(f"http://{machine.HOST}:{recording_server.port}/boot"))
+    recording_server.files["/boot"] = b"#!ipxe\necho the script runs\nsleep 600\n"
+    with Machine(firmware, XHCI_CD.arguments(iso), tmp_path, f"{firmware.name}-bytes-read", USER_NETWORK) as running:
+        running.wait_for("the script runs", firmware.seconds)
+        megabytes = f"{running.bytes_read() / 1e6:.1f} MB"
+    bmc, compatibility = (
+        " ".join((CHECKOUT / "docs" / page).read_text().split())
+        for page in ("how-to/bmc.md", "reference/compatibility.md")
+    )
+    if firmware is BIOS:
+        assert f"about {megabytes} on BIOS and " in bmc
+        assert f" BIOS reads {megabytes} of the image, " in compatibility
+    else:
+        assert f" on BIOS and {megabytes} on x86-64 and ARM64 UEFI." in bmc
+        assert f" of the image, UEFI {megabytes}, and " in compatibility
 
 
 def test_quick_cells_are_bootable_cells() -> None:

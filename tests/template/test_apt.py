@@ -45,7 +45,7 @@ def test_parallel_downloads_wait_for_each_other(served: Archive, tmp_path: Path)
     assert len({package.deb for package in packages}) == 1
 
 
-def test_package_of_foreign_architecture(served: Archive, tmp_path: Path) -> None:
+def test_package_of_foreign_architecture_is_fetched(served: Archive, tmp_path: Path) -> None:
     pin = replace(served.publish("shim", "1.0", OTHER), architecture=OTHER)
     package = get(served, pin, tmp_path / "cache")
     assert (package.name, package.version) == (f"shim:{OTHER}", "1.0")
@@ -56,7 +56,7 @@ def test_package_of_foreign_architecture(served: Archive, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("newest", [False, True], ids=["pinned", "newest"])
-def test_same_package_from_two_suites(served: Archive, tmp_path: Path, newest: bool) -> None:
+def test_two_suites_may_have_same_package(served: Archive, tmp_path: Path, newest: bool) -> None:
     """Their files have the same names, so one of them is unpacked into a separate folder."""
     pins = [
         served.publish("firmware", "2.0", suite="testnext"),
@@ -95,7 +95,9 @@ def test_pinned_version_gone_uses_newest_with_warning(
     assert "\nUsing the newest version, 2.0: it is signed by Debian, but was not tested.\n" in warning
 
 
-def test_package_without_pinned_version(served: Archive, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_package_without_version_is_the_newest(
+    served: Archive, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     new = served.publish("firmware", "2.0")
     assert get(served, Pin("firmware", SUITE), tmp_path / "into").sha256 == new.sha256
     assert capfd.readouterr().err == ""
@@ -107,7 +109,7 @@ def test_pinned_version_with_other_hash_is_refused(served: Archive, tmp_path: Pa
         get(served, Pin(pin.name, pin.suite, pin.version, "0" * 64), tmp_path / "into")
 
 
-def test_unknown_package(served: Archive, tmp_path: Path) -> None:
+def test_unknown_package_is_refused(served: Archive, tmp_path: Path) -> None:
     served.publish("firmware", "1.0")
     with pytest.raises(BuildError, match=r"teststable has no package other: pin another suite"):
         get(served, Pin("other", SUITE, "1.0", "0" * 64), tmp_path / "into")
@@ -221,13 +223,13 @@ def test_apt_configuration_of_host_is_ignored(served: Archive, tmp_path: Path, m
     assert {path.stat().st_uid for path in (tmp_path / "into").rglob("*")} == {os.geteuid()}
 
 
-def test_cache_path_with_special_characters(served: Archive, tmp_path: Path) -> None:
+def test_cache_path_may_have_special_characters(served: Archive, tmp_path: Path) -> None:
     pin = served.publish("firmware", "1.0")
     into = tmp_path / "a b $(c) `d` 'e' #g; h:i,j)k \u00e9 %s [l] {m}"
     assert get(served, pin, into).sha256 == pin.sha256
 
 
-def test_full_disk(served: Archive, tmp_path: Path) -> None:
+def test_full_disk_names_place_and_size(served: Archive, tmp_path: Path) -> None:
     pin = served.publish("firmware", "1.0", size=3_000_000)
     into = tmp_path / "into"
     into.mkdir()
@@ -250,7 +252,7 @@ def test_tampered_index_is_refused(served: Archive, tmp_path: Path) -> None:
         get(served, pin, tmp_path / "into")
 
 
-def test_no_network(served: Archive, tmp_path: Path) -> None:
+def test_missing_network_is_reported(served: Archive, tmp_path: Path) -> None:
     pin = served.publish("firmware", "1.0")
     message = (
         r"^can't download the Debian package index \(.*\): "
@@ -260,14 +262,14 @@ def test_no_network(served: Archive, tmp_path: Path) -> None:
         apt.fetch([pin], tmp_path / "into", "http://127.0.0.1:1/", served.keyring)
 
 
-def test_no_keyring(served: Archive, tmp_path: Path) -> None:
+def test_missing_keyring_is_reported(served: Archive, tmp_path: Path) -> None:
     pin = served.publish("firmware", "1.0")
     message = r"^can't verify Debian packages without .*/none\.gpg: install debian-archive-keyring$"
     with pytest.raises(BuildError, match=message):
         apt.fetch([pin], tmp_path / "into", served.mirror, tmp_path / "none.gpg")
 
 
-def test_no_apt(served: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_apt_is_reported(served: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pin = served.publish("firmware", "1.0")
     monkeypatch.setenv("PATH", str(tmp_path))
     message = r"^can't download firmware: this host has no apt-get: build on Debian, or in a Debian container$"
@@ -275,7 +277,7 @@ def test_no_apt(served: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         get(served, pin, tmp_path / "into")
 
 
-def test_host_without_debian_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_without_debian_mirror_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "apt.conf"
     config.write_text(f'Dir::Etc::sourcelist "{tmp_path}/none"; Dir::Etc::sourceparts "{tmp_path}/none.d";')
     monkeypatch.setenv("APT_CONFIG", str(config))
@@ -284,7 +286,7 @@ def test_host_without_debian_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         apt.host_mirror()
 
 
-def test_mirror_from_environment(served: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mirror_from_environment_is_used(served: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pin = served.publish("firmware", "1.0")
     monkeypatch.setenv("DEBIAN_MIRROR", served.mirror)
     (package,) = apt.fetch([pin], tmp_path / "into", keyring=served.keyring)
@@ -292,14 +294,14 @@ def test_mirror_from_environment(served: Archive, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("value", ["bookworm", "http://h/a b", "http://h/x [trusted=yes]", "/srv/mirror"])
-def test_invalid_mirror_in_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_invalid_mirror_in_environment_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("DEBIAN_MIRROR", value)
     message = f'^DEBIAN_MIRROR is not a URI: "{re.escape(value)}": write DEBIAN_MIRROR=http://MIRROR/debian$'
     with pytest.raises(BuildError, match=message):
         apt.fetch([Pin("firmware", SUITE)], tmp_path / "into")
 
 
-def test_mirror_from_apt_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mirror_from_apt_configuration_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a host that never ran "apt-get update", and whose first sources are not Debian mirrors."""
     sources = tmp_path / "sources.list"
     sources.write_text(
@@ -328,7 +330,7 @@ def test_apt_directories_of_host_stay_unchanged(served: Archive, tmp_path: Path)
     assert state() == before
 
 
-def test_uid_without_passwd_entry(served: Archive, tmp_path: Path) -> None:
+def test_uid_without_passwd_entry_fetches_packages(served: Archive, tmp_path: Path) -> None:
     """And without HOME, as in a container that is started with --user."""
     pin = served.publish("firmware", "1.0")
     code = (

@@ -75,7 +75,7 @@ def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     installed.run_as_owner("rm", "-rf", str(path))
 
 
-def test_same_image_for_root_user_and_container(root: Root) -> None:
+def test_root_user_and_container_make_same_image(root: Root) -> None:
     expected = hashlib.sha256(TEMPLATE.read_bytes()).hexdigest()
     prefixes: dict[int, list[str]] = {
         0: [],
@@ -89,7 +89,7 @@ def test_same_image_for_root_user_and_container(root: Root) -> None:
         assert root.template_sha256(checkout) == expected
 
 
-def test_debian_mirror_on_another_distribution(root: Root, tmp_path: Path) -> None:
+def test_other_distribution_builds_from_debian_mirror(root: Root, tmp_path: Path) -> None:
     """As on Ubuntu. A local archive serves the Debian packages."""
     debs: dict[str, list[Path]] = {}
     for package in apt.fetch(load_pins(PACKAGES), CACHE):

@@ -12,7 +12,7 @@ from template.build_tools import BuildError, no_space, run
     "output",
     ["mcopy: No space left on device", "you don't have enough free space", "exceeds free space", "Disk quota exceeded"],
 )
-def test_full_disk_known_by_words(output: str, tmp_path: Path) -> None:
+def test_full_disk_is_known_by_words(output: str, tmp_path: Path) -> None:
     """A quota leaves the disk itself with space."""
     full = no_space(tmp_path, f"E: {output}\n")
     assert str(full) == f"no space left in {tmp_path}; the build needs about 100 MB: free some space"

@@ -61,7 +61,7 @@ def test_every_row_has_a_test() -> None:
     ]
 
 
-def test_custom_script(checkout: CustomCheckout) -> None:
+def test_custom_script_is_in_image(checkout: CustomCheckout) -> None:
     before = script(checkout.bake())
     checkout.edit(
         "src/boots_from/boot.ipxe", ("prompt --key s --timeout 10000 Try", "prompt --key s --timeout 5000 Try")
@@ -71,7 +71,7 @@ def test_custom_script(checkout: CustomCheckout) -> None:
     )
 
 
-def test_custom_placeholder_in_script(checkout: CustomCheckout) -> None:
+def test_custom_placeholder_needs_a_value(checkout: CustomCheckout) -> None:
     checkout.edit("src/boots_from/boot.ipxe", ("set try:int32 0\n", "set try:int32 0\nset tag @TAG@\n"))
     output = checkout.make("iso", "URL=http://h/x", status=2)
     assert output.startswith(
@@ -82,14 +82,14 @@ def test_custom_placeholder_in_script(checkout: CustomCheckout) -> None:
     assert "\nset tag mine\n" in script(checkout.bake())
 
 
-def test_longer_script(checkout: CustomCheckout) -> None:
+def test_larger_slot_takes_longer_url(checkout: CustomCheckout) -> None:
     checkout.edit("src/boots_from/image.py", ("SLOT_SIZE = 14336", "SLOT_SIZE = 32768"))
     checkout.make("template")
     url = "http://h/".ljust(14336, "x")
     assert url in script(checkout.bake(url), 32768)
 
 
-def test_custom_url_scheme(checkout: CustomCheckout) -> None:
+def test_custom_url_scheme_needs_one_row(checkout: CustomCheckout) -> None:
     source = (checkout.path / "src/boots_from/boot_url.py").read_text()
     (http,) = re.findall(r'^    Scheme\("http", .*\n', source, re.MULTILINE)
     checkout.edit("src/boots_from/boot_url.py", (http, http + http.replace("http", "slam").replace("HTTP", "SLAM")))
@@ -100,7 +100,7 @@ def test_custom_url_scheme(checkout: CustomCheckout) -> None:
     )
 
 
-def test_ipxe_2_everywhere(checkout: CustomCheckout) -> None:
+def test_ipxe_2_replaces_main_ipxe(checkout: CustomCheckout) -> None:
     pins = [pin for pin in load_pins(PACKAGES) if pin.name == "ipxe"]
     main, ecdsa = (f'version = "{pin.version}"\nsuite = "{pin.suite}"\nsha256 = "{pin.sha256}"' for pin in pins)
     checkout.edit(TOML, (main, ecdsa))
@@ -206,7 +206,7 @@ def test_invalid_table_is_refused(tmp_path: Path, tables: str, message: str) -> 
 
 
 @pinned_only
-def test_without_secure_boot(checkout: CustomCheckout) -> None:
+def test_image_without_secure_boot_is_smaller(checkout: CustomCheckout) -> None:
     remove_secure_boot(checkout)
     checkout.make("template")
     checkout.python("-m", "docgen.layout_tables")
@@ -218,7 +218,7 @@ def test_without_secure_boot(checkout: CustomCheckout) -> None:
     assert "/EFI/BOOT/mm" not in (checkout.path / "docs/explanation/layout.md").read_text()
 
 
-def test_custom_output_file(checkout: CustomCheckout) -> None:
+def test_custom_output_file_is_written(checkout: CustomCheckout) -> None:
     checkout.edit("src/boots_from/cli.py", ('OUTPUT = "boots-from.iso"', 'OUTPUT = "mine.iso"'))
     assert checkout.bake(output="mine.iso").startswith(TEMPLATE.read_bytes()[:432])
     assert not (checkout.path / "boots-from.iso").exists()
@@ -228,7 +228,7 @@ def test_custom_output_file(checkout: CustomCheckout) -> None:
     assert not (checkout.path / "mine.iso").exists()
 
 
-def test_additional_files_in_image(checkout: CustomCheckout) -> None:
+def test_additional_files_are_in_image(checkout: CustomCheckout) -> None:
     """One from a package, and a custom one."""
     rows = """\
 Row(ESP, "boot/undionly.kpxe", "usr/lib/ipxe/undionly.kpxe", "UNDI", "because"),

@@ -27,13 +27,13 @@ def make_iso(checkout: Path, *prefix: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
 
 
-def test_uid_without_passwd_entry(checkout: Path) -> None:
+def test_uid_without_passwd_entry_makes_image(checkout: Path) -> None:
     result = make_iso(checkout, *as_user(4242))
     assert result.returncode == 0, result.stderr
     assert (checkout / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
-def test_checkout_path_with_special_characters(tmp_path: Path) -> None:
+def test_checkout_path_may_have_special_characters(tmp_path: Path) -> None:
     checkout = fresh_checkout.copy(tmp_path / "a b $(c) `d` 'e' \"f\" #g; h:i,j)k \u00e9 %s \\n", packages=True)
     result = make_iso(checkout)
     assert result.returncode == 0, result.stderr
@@ -127,7 +127,7 @@ def build(checkout: Path, mount: str, *prefix: str, on_failure: str = ":") -> su
 
 
 @pytest.mark.parametrize("size", ["1m", "40m", "50m"])
-def test_full_temporary_directory(checkout: Path, tmp_path: Path, size: str) -> None:
+def test_full_temporary_directory_is_named(checkout: Path, tmp_path: Path, size: str) -> None:
     """It fills up while packages are unpacked, and while the image is written."""
     work = tmp_path / "work"
     work.mkdir()
@@ -205,7 +205,7 @@ READ_ONLY = 'mount --bind "$PWD" "$PWD"; mount -o remount,bind,ro "$PWD"; cd "$P
     ],
     ids=["without template", "with template"],
 )
-def test_read_only_checkout(checkout: Path, targets: list[str], message: str) -> None:
+def test_read_only_checkout_is_reported(checkout: Path, targets: list[str], message: str) -> None:
     if targets:
         subprocess.run(["make", *targets], cwd=checkout, check=True, stdout=subprocess.DEVNULL)
     result = make_iso(checkout, *unshare("mount"), "sh", "-ec", READ_ONLY, "sh")

@@ -49,7 +49,7 @@ def esp(iso: Path) -> Path:
 
 
 @pinned_only
-def test_image_size_limit(iso: Path) -> None:
+def test_image_is_within_size_limit(iso: Path) -> None:
     assert iso.stat().st_size <= 10_500_000
 
 

@@ -286,7 +286,7 @@ def ib_srp(**fields: str) -> str:
         ("SERVICE", 16), ("TARGETEXT", 16), ("IOC", 16),
     ],
 )  # fmt: skip
-def test_ib_srp_field_length(name: str, digits: int) -> None:
+def test_ib_srp_field_has_fixed_length(name: str, digits: int) -> None:
     """Byte strings of a fixed length; PKEY is a number of 16 bits (ib_srp_parse_root_path in iPXE)."""
     good = ("0123456789abcdefABCDEF" * 2)[:digits]
     assert parse(ib_srp(**{name: good})).warnings == ()
@@ -300,7 +300,7 @@ def test_ib_srp_field_length(name: str, digits: int) -> None:
 
 
 @pytest.mark.parametrize("name", BY_NAME["ib_srp"].form.split(":")[1:])
-def test_ib_srp_empty_fields(name: str) -> None:
+def test_ib_srp_requires_only_some_fields(name: str) -> None:
     if name in ("DGID", "SERVICE", "TARGETEXT", "IOC"):
         with pytest.raises(UrlError, match=rf"^missing {name} at character "):
             parse(ib_srp(**{name: ""}))
@@ -336,7 +336,7 @@ def accepted(url: str) -> bool:
         ("http://0.0.0.{}/", 0, 255),
     ],
 )
-def test_number_limits(form: str, least: int, most: int) -> None:
+def test_numbers_outside_limits_are_refused(form: str, least: int, most: int) -> None:
     """With numbers around each limit, and one with more digits than Python converts."""
     numbers = {number for number in range(70_000) if number < 1100 or number % 9 == 0 or abs(number - most) < 12}
     assert {number for number in numbers if accepted(form.format(number))} == numbers & set(range(least, most + 1))
@@ -355,7 +355,7 @@ HOSTILE = st.builds(
 )  # fmt: skip
 
 
-def test_host_characters() -> None:
+def test_host_accepts_only_these_characters() -> None:
     """Plain, and as %XX, which iPXE decodes: no control character and no space."""
     plain = {
         char
@@ -557,7 +557,7 @@ def test_suspicious_url_gets_a_warning(url: str) -> None:
         ("ISCSI:x@y", "ISCSI:...@y"),
     ],
 )
-def test_without_userinfo(url: str, public: str) -> None:
+def test_without_userinfo_removes_user_and_password(url: str, public: str) -> None:
     assert without_userinfo(url) == public
 
 
@@ -645,7 +645,7 @@ def test_host_is_kept_as_written(url: str, host: str) -> None:
         ("http://h:0/", ""),
     ],
 )
-def test_suggestion(url: str, suggestion: str) -> None:
+def test_refusal_suggests_accepted_url(url: str, suggestion: str) -> None:
     with pytest.raises(UrlError) as refused:
         parse(url)
     assert refused.value.suggestion == suggestion

@@ -75,7 +75,7 @@ def test_summary_shows_the_whole_url(tmp_path: Path) -> None:
         assert end - begin == -(-len(public) // 69)
 
 
-def test_output_redirected_to_a_file(tmp_path: Path) -> None:
+def test_redirected_output_gets_a_warning(tmp_path: Path) -> None:
     with (tmp_path / "x.iso").open("w") as output:
         result = subprocess.run(
             [sys.executable, "-m", "boots_from", URL], cwd=tmp_path, stdout=output, stderr=subprocess.PIPE, check=True
@@ -153,7 +153,7 @@ def test_image_with_password_is_readable_only_by_owner(tmp_path: Path, umask: in
     assert "Secret " not in command(URL, cwd=tmp_path).stdout
 
 
-def test_password_on_file_system_without_permissions(
+def test_file_system_without_permissions_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As on exFAT: the file gets other permissions than the command asks for."""
@@ -250,7 +250,7 @@ def test_old_image_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 
 
-def test_output_is_a_directory(tmp_path: Path) -> None:
+def test_directory_of_output_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "boots-from.iso").mkdir()
     assert_refused(command(URL, cwd=tmp_path), r"cannot write boots-from\.iso: it is a directory; .*")
     assert names(tmp_path) == ["boots-from.iso"]
@@ -265,7 +265,7 @@ def on_tmpfs(directory: Path, options: str, script: str) -> subprocess.Completed
     )
 
 
-def test_full_disk(tmp_path: Path) -> None:
+def test_full_disk_keeps_old_image(tmp_path: Path) -> None:
     script = 'echo old > boots-from.iso; "$@" && exit 9; status=$?; cat boots-from.iso; ls -A; exit $status'
     result = on_tmpfs(tmp_path, "size=3m", script)
     assert result.stderr == (
@@ -275,7 +275,7 @@ def test_full_disk(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (2, "old\nboots-from.iso\n")
 
 
-def test_read_only_directory(tmp_path: Path) -> None:
+def test_read_only_directory_is_reported(tmp_path: Path) -> None:
     script = (
         'echo old > boots-from.iso; mount -o remount,bind,ro "$PWD"; "$@" && exit 9; status=$?; ls -A; exit $status'
     )
@@ -297,7 +297,7 @@ def test_read_only_directory(tmp_path: Path) -> None:
         (TimeoutError(), f"timeouterror; {cli.ELSEWHERE}"),
     ],
 )
-def test_unwritable_file(
+def test_write_error_names_reason_and_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError, reason: str
 ) -> None:
     def failing(*_: object) -> int:
@@ -317,7 +317,7 @@ def test_unwritable_file(
         ("_summary", 0, "warning: interrupted, but boots-from.iso is written"),
     ],
 )
-def test_interrupted_before_and_after_writing(
+def test_interrupt_around_writing_tells_the_truth(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -335,7 +335,7 @@ def test_interrupted_before_and_after_writing(
     assert names(tmp_path) == ([] if status else ["boots-from.iso"])
 
 
-def test_terminated_during_fsync(
+def test_signal_during_fsync_keeps_old_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -356,7 +356,7 @@ def no_memory(_: object) -> str:
 
 
 @pytest.mark.parametrize("fails", ["no thread", "no hash", "neither"])
-def test_no_thread_or_no_hash(
+def test_image_is_written_without_thread_or_hash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fails: str
 ) -> None:
     """The image is written, the message is true, and the signal handlers are restored."""
@@ -390,7 +390,7 @@ def test_signal_handlers_are_restored_after_an_error(tmp_path: Path, monkeypatch
     assert {number: signal.getsignal(number) for number in before} == before
 
 
-def test_outside_the_main_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_works_outside_main_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Python does not allow signal handlers."""
     monkeypatch.chdir(tmp_path)
     with ThreadPoolExecutor(1) as pool:
@@ -406,7 +406,7 @@ _INT, _TERM, _HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
     [(_INT,), (_TERM,), (_HUP,), (_TERM, _HUP), (_INT, _INT), (_HUP, _TERM, _INT, _TERM)],
     ids=lambda numbers: "+".join(number.name for number in numbers),
 )
-def test_interrupted_at_each_check_for_signals(
+def test_interrupt_at_each_check_keeps_old_image(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -452,7 +452,7 @@ def test_file_is_opened_in_binary_mode(tmp_path: Path, monkeypatch: pytest.Monke
     assert [found[1:] for found in seen if found[0].endswith(".part")] == [(binary, os.O_EXCL)]
 
 
-def test_interrupted_during_rename(
+def test_signal_during_rename_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The new image is complete, and the command succeeds."""
@@ -472,7 +472,7 @@ def test_interrupted_during_rename(
 
 
 @pytest.mark.parametrize("number", [_INT, _TERM, _HUP])
-def test_interrupted_process(tmp_path: Path, number: signal.Signals) -> None:
+def test_interrupted_process_tells_the_truth(tmp_path: Path, number: signal.Signals) -> None:
     """At moments that depend on the speed of the host: the message about the image is always true."""
     new = boots_from.bake(URL)
     for delay in range(4):
@@ -617,12 +617,12 @@ TWICE = "run boots-from once for each, and move boots-from.iso in between"
         (("version",), "version is not a URL: run boots-from --version"),
     ],
 )
-def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_wrong_arguments_are_refused(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     assert_refused(command(*arguments, cwd=tmp_path), re.escape(message))
     assert names(tmp_path) == []
 
 
-def test_url_after_two_dashes(tmp_path: Path) -> None:
+def test_url_after_two_dashes_is_baked(tmp_path: Path) -> None:
     assert command("--", URL, cwd=tmp_path).returncode == 0
     assert (tmp_path / "boots-from.iso").read_bytes() == boots_from.bake(URL)
 

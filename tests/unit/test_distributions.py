@@ -176,7 +176,7 @@ def test_no_wheel_if_the_template_cannot_be_made(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("dist/*"))
 
 
-def test_metadata(wheel: Path) -> None:
+def test_wheel_metadata_names_licence_and_addresses(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         lines = opened.read(f"boots_from-{VERSION}.dist-info/METADATA").decode().partition("\n\n")[0].splitlines()
     assert "License-Expression: GPL-2.0-or-later" in lines

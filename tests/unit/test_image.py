@@ -137,7 +137,7 @@ def test_no_line_of_the_script_ends_with_a_backslash(url: str) -> None:
         ("tftp://${next-server}/${a/b}/x.0", "iseq tftp tftp && set ${c}/filename  ||"),
     ],
 )
-def test_values_in_the_script(url: str, line: str) -> None:
+def test_script_holds_values_of_url(url: str, line: str) -> None:
     assert line in image.script_for(boot_url.parse(url)).decode().splitlines()
 
 
@@ -153,7 +153,7 @@ def test_values_in_the_script(url: str, line: str) -> None:
         ("http://h/secret@b", "http://...@b", ""),
     ],
 )
-def test_redacted_script(url: str, public: str, file: str) -> None:
+def test_redacted_script_has_no_password(url: str, public: str, file: str) -> None:
     parsed = boot_url.parse(url)
     script = boot_script.redact(parsed)
     assert url_booted(script) == public
@@ -163,7 +163,7 @@ def test_redacted_script(url: str, public: str, file: str) -> None:
     assert script.count(b"5.5.5.5") == public.count("5.5.5.5") * script.count(public.encode())
 
 
-def test_mok_rows() -> None:
+def test_hash_is_split_like_on_mokmanager_screen() -> None:
     first, second = image.mok_rows(bytes(range(0xA0, 0xC0)).hex())
     assert first == "A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 AA AB AC AD AE AF"
     assert second == "B0 B1 B2 B3 B4 B5 B6 B7 B8 B9 BA BB BC BD BE BF"
@@ -203,7 +203,7 @@ def test_longest_url_fits_and_one_more_byte_does_not(prefix: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["?", "?" + "y" * 50, "#y", "?y#" + "z" * 3000])
-def test_longest_tftp_url_with_query_or_fragment(query: str) -> None:
+def test_longest_tftp_url_fills_the_slot(query: str) -> None:
     """The script holds the path twice, but the query and the fragment, which are cut off first, only once."""
     for url in ("tftp://h/".ljust(2000, "x") + query, "tftp://h/".ljust(1560, "x") + query):
         with contextlib.suppress(UrlError):
@@ -265,7 +265,7 @@ def test_script_longer_than_the_slot_is_refused() -> None:
         image.fill(TEMPLATE, b"x" * (image.SLOT_SIZE + 1))
 
 
-def test_packages() -> None:
+def test_template_lists_its_packages() -> None:
     lines = image.packages(TEMPLATE)
     shim = [
         "shim-signed:amd64",
@@ -281,7 +281,7 @@ def test_packages() -> None:
     assert image.packages(image.PACKAGE_LIST_TITLE + b"one\ntwo\n\nthree\n\n") == ["one", "two"]
 
 
-def test_hashes_to_enroll() -> None:
+def test_template_lists_hashes_to_enroll() -> None:
     lines = image.hashes_to_enroll(TEMPLATE)
     names = ["grubx64.efi", "grubaa64.efi", "ecdsa-ipxe-x86_64.efi", "ecdsa-ipxe-arm64.efi"]
     names += ["mark-running-x86_64.efi", "mark-running-arm64.efi"]

@@ -43,7 +43,7 @@ def wheel(directory: Path, name: str, version: str, needs: str = "") -> str:
 
 
 @pytest.mark.parametrize(("target", "lock"), [("tools-installed", "dev"), ("release-tools", "release")])
-def test_newer_release_of_a_locked_package(tmp_path: Path, target: str, lock: str) -> None:
+def test_newer_release_does_not_break_lock_file(tmp_path: Path, target: str, lock: str) -> None:
     """pip 23.2 chose the newest release for `measure[toml]`, found no hash for it, and make test failed."""
     checkout = fresh_checkout.copy(tmp_path / "checkout")
     locked = wheel(tmp_path, "measure", "1.0", "Provides-Extra: toml\n")

@@ -275,7 +275,7 @@ def test_printed_page_has_steps_and_hashes(fresh: Any, downloads: Path, kind: st
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(url=ACCEPTED)
-def test_no_error_while_typing_generated_url(browser: Any, url: str) -> None:
+def test_typing_generated_url_shows_no_error(browser: Any, url: str) -> None:
     """The page knows that each beginning of a good URL can become right."""
     early = browser.execute_script(
         """
@@ -300,8 +300,8 @@ WRITTEN = [row.example for row in boot_url.SCHEMES if row.boot] + [
 
 
 @pytest.mark.parametrize("url", WRITTEN)
-def test_no_error_while_typing_url(browser: Any, url: str) -> None:
-    test_no_error_while_typing_generated_url.hypothesis.inner_test(browser, url)  # type: ignore[attr-defined]
+def test_typing_url_shows_no_error(browser: Any, url: str) -> None:
+    test_typing_generated_url_shows_no_error.hypothesis.inner_test(browser, url)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_frame_that_allows_downloads_saves(
     opened.quit()
 
 
-def test_javascript_switched_off(browser: Any, page: Path) -> None:
+def test_page_without_javascript_says_so(browser: Any, page: Path) -> None:
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         browser.get("about:blank")
@@ -159,7 +159,7 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 @in_others
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_file(each: WebDriver, page: Path, tmp_path: Path, damage: str) -> None:
+def test_damaged_page_cannot_save(each: WebDriver, page: Path, tmp_path: Path, damage: str) -> None:
     """The page says so, and cannot save."""
     damaging, shown = DAMAGES[damage]
     file = tmp_path / "damaged.html"

@@ -286,7 +286,7 @@ def test_custom_output_name_is_in_every_text(monkeypatch: pytest.MonkeyPatch) ->
     assert "fork (1).img" in content
 
 
-def test_sha256_in_script(browser: Chrome) -> None:
+def test_sha256_script_agrees_with_hashlib(browser: Chrome) -> None:
     for length in (0, 1, 55, 56, 63, 64, 65, 1000, 2**16 - 1, 2**16, 2**16 + 1, 150_000):
         content = bytes(number % 251 for number in range(length))
         code = "sha256InScript(Uint8Array.from({length: arguments[0]}, (_, number) => number % 251)).then(arguments[1])"
