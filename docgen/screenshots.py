@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import trustme
 from selenium.webdriver import Keys
@@ -20,10 +21,10 @@ import boots_from
 from boots_from import image
 from lab import browser, debian, mok_manager
 from lab.firmware import BIOS, UEFI, UEFI_SECURE, Firmware
-from lab.lan import Lan, trusting
+from lab.lan import IQN, Lan, trusting
 from lab.link import NEVER
 from lab.machine import AGAIN, Machine
-from lab.media import AHCI_CD
+from lab.media import AHCI_CD, SECTORS_4K_DISK, Medium
 from template.paths import CHECKOUT
 from web import build_page
 
@@ -55,35 +56,63 @@ def _private_ca(lan: Lan) -> None:
     lan.http(lan.https_directives(trustme.CA().issue_cert("boot.example.com")))
 
 
-# Name of the screenshot to: kind of machine, URL, function that sets up the LAN, last text on the console.
-PICTURES: dict[str, tuple[Firmware, str, Callable[[Lan], object], str]] = {
-    "boots-bios": (BIOS, URL, _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n"), "Hello"),
-    "boots-uefi": (UEFI, URL, _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n"), "Hello"),
-    "no-card": (BIOS, URL, lambda _: None, AGAIN),
-    "no-link": (BIOS, URL, lambda lan: lan.segment(link_after=NEVER), AGAIN),
-    "no-dhcp": (BIOS, URL, lambda lan: lan.segment(dhcp=False), AGAIN),
-    "no-dns": (BIOS, URL, lambda lan: lan.segment(dns=False), AGAIN),
-    "unknown-host": (BIOS, "http://nosuchname/boot", _plain, AGAIN),
-    "refused": (BIOS, URL, _plain, AGAIN),
-    "silent-host": (BIOS, "http://10.0.0.77/boot", _plain, AGAIN),
-    "not-found": (BIOS, "http://boot.example.com/missing", _serving("#!ipxe\n"), AGAIN),
-    "certificate": (UEFI, "https://boot.example.com/boot", _private_ca, AGAIN),
-    "web-page-bios": (BIOS, URL, _serving("<html>Welcome</html>\n"), "a web page?"),
-    "web-page-uefi": (UEFI, URL, _serving("<html>Welcome</html>\n"), AGAIN),
-    "script-failed": (BIOS, URL, _serving("#!ipxe\nchain missing\n"), AGAIN),
-    "three-cards": (BIOS, URL, _three_cards, AGAIN),
+def _iscsi_disk(lan: Lan) -> None:
+    lan.segment()
+    disk = lan.work / "disk.img"
+    disk.write_bytes(bytes(2**20))
+    lan.iscsi("10.0.0.1", disk)
+
+
+class Picture(NamedTuple):
+    """A screenshot: kind of machine, URL, function that sets up the LAN, last text on the console, medium."""
+
+    firmware: Firmware
+    url: str
+    set_up: Callable[[Lan], object]
+    last: str
+    medium: Medium = AHCI_CD
+
+
+# By the name of the file.
+PICTURES = {
+    "boots-bios": Picture(
+        BIOS, URL, _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n"), "Hello"
+    ),
+    "boots-uefi": Picture(
+        UEFI, URL, _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n"), "Hello"
+    ),
+    "no-card": Picture(BIOS, URL, lambda _: None, AGAIN),
+    "no-link": Picture(BIOS, URL, lambda lan: lan.segment(link_after=NEVER), AGAIN),
+    "no-dhcp": Picture(BIOS, URL, lambda lan: lan.segment(dhcp=False), AGAIN),
+    "no-dns": Picture(BIOS, URL, lambda lan: lan.segment(dns=False), AGAIN),
+    "unknown-host": Picture(BIOS, "http://nosuchname/boot", _plain, AGAIN),
+    "refused": Picture(BIOS, URL, _plain, AGAIN),
+    "silent-host": Picture(BIOS, "http://10.0.0.77/boot", _plain, AGAIN),
+    "not-found": Picture(BIOS, "http://boot.example.com/missing", _serving("#!ipxe\n"), AGAIN),
+    "certificate": Picture(UEFI, "https://boot.example.com/boot", _private_ca, AGAIN),
+    "web-page-bios": Picture(BIOS, URL, _serving("<html>Welcome</html>\n"), "a web page?"),
+    "web-page-uefi": Picture(UEFI, URL, _serving("<html>Welcome</html>\n"), AGAIN),
+    "script-failed": Picture(BIOS, URL, _serving("#!ipxe\nchain missing\n"), AGAIN),
+    "three-cards": Picture(BIOS, URL, _three_cards, AGAIN),
+    "no-bootable-device": Picture(BIOS, URL, _plain, "No bootable device", SECTORS_4K_DISK),
+    "hangs": Picture(UEFI, URL, lambda lan: lan.segment(card="tulip"), "autoexec.ipxe... ok"),
+    "no-route": Picture(BIOS, "http://192.0.2.1/boot", lambda lan: lan.segment(router=None), AGAIN),
+    "second-banner": Picture(
+        UEFI, URL, _serving("#!ipxe\nsanboot --no-describe --drive 0x80\n"), "trying the next one"
+    ),
+    "no-such-lun": Picture(BIOS, f"iscsi:boot.example.com:::2:{IQN}", _iscsi_disk, AGAIN),
 }
 
 
 def take(name: str) -> None:
     """Boot a machine and take its screenshot."""
-    firmware, url, set_up, last = PICTURES[name]
+    firmware, url, set_up, last, medium = PICTURES[name]
     with (
         tempfile.TemporaryDirectory(prefix="screen-") as work,
         Lan(Path(work), debian.unpack(debian.SERVER_PROGRAMS)) as lan,
     ):
         set_up(lan)
-        with lan.machine(firmware, url, f"screen-{name}", "-device", "VGA") as booted:
+        with lan.machine(firmware, url, f"screen-{name}", "-device", "VGA", medium=medium) as booted:
             booted.wait_for(last, 120, may_fail=True)
             time.sleep(1)  # wait for the last line and the cursor
             _dump(booted, name)

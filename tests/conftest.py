@@ -19,6 +19,9 @@ settings.load_profile("boots-from")
 # A shell starts background commands with SIGINT ignored, and processes that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Like the Python of a user, which buffers its output when it is not a terminal.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 NEEDS_NAMESPACES = "needs network namespaces"
 
 
