@@ -205,7 +205,7 @@ Secure Boot: the hash of iPXE was enrolled before. Strict NX: memory is never wr
 
 ## Media at 100 KB/s
 
-Virtual media of a BMC over a slow link. BIOS reads 0.6 MB of the image, UEFI 2.4 MB, and everything boots without a
+Virtual media of a BMC over a slow link. BIOS reads 0.5 MB of the image, UEFI 2.4 MB, and everything boots without a
 timeout.
 
 {slow}
