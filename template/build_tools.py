@@ -23,10 +23,11 @@ def no_space(directory: Path, output: str) -> BuildError | None:
     """Return the error to raise if a tool failed because the disk is full, or None if it failed for another reason.
 
     Args:
-        directory: the directory that the tool was writing to.
+        directory: the directory that the tool was writing to; it need not exist.
         output: what the tool printed.
     """
-    full = shutil.disk_usage(directory).free < 2**16  # some tools fail without giving the reason
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    full = shutil.disk_usage(existing).free < 2**16  # some tools fail without giving the reason
     if not full and not re.search(r"(?i)no space left|enough free space|exceeds free space|quota exceeded", output):
         return None
     temporary = Path(tempfile.gettempdir()).absolute()

@@ -54,6 +54,7 @@ class Archive:
     root: Path
     mirror: str
     key: Key
+    origin: str = "Test Vendor"
 
     @property
     def keyring(self) -> Path:
@@ -109,7 +110,7 @@ class Archive:
     def _sign(self, name: str, indexes: dict[str, str]) -> None:
         suite = self.root / "dists" / name
         release = (
-            f"Origin: Test\nSuite: {name}\nCodename: {name}\nComponents: main\n"
+            f"Origin: {self.origin}\nSuite: {name}\nCodename: {name}\nComponents: main\n"
             f"Architectures: {' '.join(indexes)}\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n"
             "Valid-Until: Fri, 02 Jan 2026 00:00:00 UTC\nSHA256:\n"
         )

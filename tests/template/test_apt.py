@@ -318,6 +318,39 @@ def test_mirror_from_apt_configuration_is_used(tmp_path: Path, monkeypatch: pyte
     assert apt.host_mirror() == "http://mirror.example/pub/debian/"
 
 
+def test_mirror_whose_origin_is_debian_is_used(
+    served: Archive, key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After "apt-get update" the origin counts, not the address."""
+    with serving(tmp_path / "vendor", key) as vendor:
+        vendor.publish("tool", "1.0")
+        served.origin = "Debian"
+        served.publish("firmware", "1.0")
+        sources = tmp_path / "sources.list"
+        sources.write_text(
+            "".join(f"deb [signed-by={key.keyring}] {archive.mirror} {SUITE} main\n" for archive in (vendor, served))
+        )
+        config = tmp_path / "apt.conf"
+        config.write_text(
+            f'Dir::Etc::sourcelist "{sources}"; Dir::Etc::sourceparts "-"; Dir::State::lists "{tmp_path}/lists"; '
+            f'Dir::Cache "{tmp_path}/cache"; Acquire::Check-Valid-Until "false"; APT::Sandbox::User "root";'
+        )
+        (tmp_path / "lists/partial").mkdir(parents=True)
+        (tmp_path / "cache/archives/partial").mkdir(parents=True)
+        monkeypatch.setenv("APT_CONFIG", str(config))
+        subprocess.run(["apt-get", "update"], check=True, capture_output=True)
+        assert apt.host_mirror().rstrip("/") == served.mirror.rstrip("/")
+
+
+def test_damaged_package_cannot_be_unpacked(tmp_path: Path) -> None:
+    deb = tmp_path / "broken.deb"
+    deb.write_bytes(b"not a package\n" * 10)
+    reason = f"dpkg-deb: error: '{deb}' is not a Debian format archive"
+    message = f"can't unpack broken.deb ({reason}): delete {deb} and run this again"
+    with pytest.raises(BuildError, match=f"^{re.escape(message)}$"):
+        apt.unpack(apt.Package("broken", "1.0", SUITE, "", deb), tmp_path / "tree")
+
+
 def test_apt_directories_of_host_stay_unchanged(served: Archive, tmp_path: Path) -> None:
     paths = [Path(path) for path in ("/var/lib/apt/lists", "/var/cache/apt", "/var/cache/apt/archives/partial")]
 
