@@ -306,7 +306,11 @@ def test_mirror_from_apt_configuration_is_used(tmp_path: Path, monkeypatch: pyte
     sources = tmp_path / "sources.list"
     sources.write_text(
         "deb http://vendor.example/tools bookworm main\n"
-        "deb http://mirror.example/debian-security bookworm-security main\n"
+        "deb http://security.example/debian bookworm-security main\n"
+        "deb http://updates.example/debian bookworm-updates main\n"
+        "deb http://backports.example/debian bookworm-backports main\n"
+        "deb http://old.example/debian jessie/updates main\n"
+        "deb http://contrib.example/debian bookworm contrib\n"
         "deb http://mirror.example/pub/debian bookworm main\n"
     )
     config = tmp_path / "apt.conf"
