@@ -111,7 +111,7 @@ def test_pinned_version_with_other_hash_is_refused(served: Archive, tmp_path: Pa
 
 def test_unknown_package_is_refused(served: Archive, tmp_path: Path) -> None:
     served.publish("firmware", "1.0")
-    with pytest.raises(BuildError, match=r"teststable has no package other: pin another suite"):
+    with pytest.raises(BuildError, match=r"^teststable has no package other: pin another suite"):
         get(served, Pin("other", SUITE, "1.0", "0" * 64), tmp_path / "into")
 
 
