@@ -101,6 +101,9 @@ def test_package_without_version_is_the_newest(
     new = served.publish("firmware", "2.0")
     assert get(served, Pin("firmware", SUITE), tmp_path / "into").sha256 == new.sha256
     assert capfd.readouterr().err == ""
+    for deb in served.debs:  # it is not downloaded again
+        deb.unlink()
+    assert get(served, Pin("firmware", SUITE), tmp_path / "into").sha256 == new.sha256
 
 
 def test_pinned_version_with_other_hash_is_refused(served: Archive, tmp_path: Path) -> None:
