@@ -651,6 +651,9 @@ def test_help_has_the_table_of_schemes(tmp_path: Path) -> None:
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert "\n\nURLs, each with its transport and the iPXE command that boots it:\n  http://" in result.stdout
     assert result.stdout.endswith("\n\niPXE fills in settings such as ${net0/mac} and ${uuid} at boot.\n")
+    ftp = "  ftp://HOST/PATH\n      not supported: this iPXE has no FTP;\n      serve the file over "
+    assert f"\n{ftp}http, https, tftp or nfs\n" in result.stdout
+    assert "\n  ${SETTING}[...]\n      whatever the setting names, such as ${filename} " in result.stdout
     for arguments in (("-h",), ("--help", "me")):
         assert command(*arguments, cwd=tmp_path).stdout == result.stdout
     for scheme in SCHEMES:
