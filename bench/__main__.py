@@ -150,17 +150,6 @@ def without_mark(url: str) -> bytes:
     return image.fill(image.read_template(), without)
 
 
-def bytes_read(bake: Callable[[str], bytes], work: Path) -> int:
-    """Return how many bytes a UEFI machine reads from the CD until the script of the server runs."""
-    with serve() as server:
-        server.files["/boot"] = b"#!ipxe\necho the script runs\nsleep 600\n"
-        iso = work / "read.iso"
-        iso.write_bytes(bake(f"http://{machine.HOST}:{server.port}/boot"))
-        with machine.Machine(UEFI, AHCI_CD.arguments(iso), work, "bench-read") as running:
-            running.wait_for("the script runs", UEFI.seconds)
-            return running.bytes_read()
-
-
 def milliseconds_until_ready(opened: WebDriver, address: str) -> float:
     """Open the page; return the milliseconds until it accepts URLs."""
     opened.get("about:blank")
@@ -265,7 +254,9 @@ def main() -> int:
             cost = statistics.median(seconds[0] - seconds[number] for seconds in rounds)
             target = f"{what} costs at most {limit} s ({cost:+.2f} s, median of 5 pairs)"
             met.append(print_verdict(target, cost <= limit))
-        more = bytes_read(boots_from.bake, work) - bytes_read(without_mark, work)
+        bakers = (boots_from.bake, without_mark)
+        with_mark, without = (boot_matrix.bytes_read(UEFI, AHCI_CD, bake, work) for bake in bakers)
+        more = with_mark - without
         target = f"with the mark the machine reads at most 2 KiB more ({more:,} bytes)"
         met.append(print_verdict(target, more <= 2048))
     return 0 if all(met) else 1

@@ -45,6 +45,9 @@ def _serving(script: str) -> Callable[[Lan], None]:
     return serve
 
 
+_hello = _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n")
+
+
 def _three_cards(lan: Lan) -> None:
     lan.segment()
     lan.segment(dhcp=False)
@@ -75,12 +78,8 @@ class Picture(NamedTuple):
 
 # By the name of the file.
 PICTURES = {
-    "boots-bios": Picture(
-        BIOS, URL, _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n"), "Hello"
-    ),
-    "boots-uefi": Picture(
-        UEFI, URL, _serving("#!ipxe\necho Hello from the server, ${mac} ${ip}\nsleep 600\n"), "Hello"
-    ),
+    "boots-bios": Picture(BIOS, URL, _hello, "Hello"),
+    "boots-uefi": Picture(UEFI, URL, _hello, "Hello"),
     "no-card": Picture(BIOS, URL, lambda _: None, AGAIN),
     "no-link": Picture(BIOS, URL, lambda lan: lan.segment(link_after=NEVER), AGAIN),
     "no-dhcp": Picture(BIOS, URL, lambda lan: lan.segment(dhcp=False), AGAIN),

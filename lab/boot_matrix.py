@@ -4,7 +4,6 @@ docgen/matrix_table.py boots all cells, tests/boot/test_matrix.py some of them; 
 """
 
 import re
-import secrets
 import shutil
 import subprocess
 import sys
@@ -233,14 +232,35 @@ def boot(
     Raises:
         BootError: the machine does not boot.
     """
-    nonce = f"nonce {secrets.token_hex(8)}"
-    # The sleep keeps later output from the console until the nonce has been read.
-    server.files[path.partition("?")[0]] = f"#!ipxe\necho {nonce}\nsleep 600\n".encode()
+    nonce, script = machine.nonce_script()
+    server.files[path.partition("?")[0]] = script.encode()
     with Machine(firmware, media, work, name, network) as running:
         running.wait_for(nonce, firmware.seconds)
         (request,) = [request for request in server.requests if request.path == path]
         assert request.user_agent == machine.ipxe()[0]
         return request.at - running.started
+
+
+def bytes_read(firmware: Firmware, medium: Medium, bake: Callable[[str], bytes], work: Path) -> int:
+    """Return how many bytes a machine reads from the medium until the script of the server runs.
+
+    Args:
+        firmware: the kind of machine.
+        medium: the medium with the image.
+        bake: a function from a URL to an image.
+        work: a directory for the image and the UEFI variables.
+
+    Raises:
+        BootError: the machine does not boot.
+    """
+    nonce, script = machine.nonce_script()
+    with serve() as server:
+        server.files["/boot"] = script.encode()
+        iso = work / "read.iso"
+        iso.write_bytes(bake(f"http://{HOST}:{server.port}/boot"))
+        with Machine(firmware, medium.arguments(iso), work, f"{firmware.name}-bytes-read") as running:
+            running.wait_for(nonce, firmware.seconds)
+            return running.bytes_read()
 
 
 def boot_cell(cell: Cell, server: RecordingServer, work: Path, variables: Path | None) -> float:

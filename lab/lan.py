@@ -8,7 +8,6 @@ import hashlib
 import mmap
 import os
 import re
-import secrets
 import shutil
 import subprocess
 import sys
@@ -27,7 +26,7 @@ import boots_from
 from lab import debian
 from lab.firmware import UEFI, Firmware
 from lab.link import Link
-from lab.machine import Machine
+from lab.machine import Machine, nonce_script
 from lab.media import AHCI_CD, Medium
 from lab.namespaces import unshare
 
@@ -247,9 +246,8 @@ class Lan:
 
     def write_script(self, settings: str = "", name: str = "boot") -> str:
         """Write a script to `www`, for the servers, that prints a nonce and iPXE settings; return the nonce."""
-        nonce = secrets.token_hex(8)
-        # The sleep keeps later output from the console until the nonce has been read.
-        (self.www / name).write_text(f"#!ipxe\necho {nonce} {settings}\nsleep 600\n")
+        nonce, script = nonce_script(settings)
+        (self.www / name).write_text(script)
         return nonce
 
     def http(self, more: str = "") -> None:

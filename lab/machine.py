@@ -7,6 +7,7 @@ it shows on the screen.
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -68,6 +69,13 @@ def ipxe() -> list[str]:
     """Return the user agents of the main iPXE and the ECDSA iPXE, in this order."""
     packages = [line.split() for line in image.packages(image.read_template())]
     return [f"iPXE/{version}" for name, version, *_ in packages if name == "ipxe"]
+
+
+def nonce_script(settings: str = "") -> tuple[str, str]:
+    """Return a nonce, and an iPXE script that prints it and then iPXE settings."""
+    nonce = secrets.token_hex(8)
+    # The sleep keeps later output from the console until the nonce has been read.
+    return nonce, f"#!ipxe\necho {nonce} {settings}\nsleep 600\n"
 
 
 # In the user network of QEMU the host is 10.0.2.2. romfile= removes the boot ROM of the card: it is an iPXE, which

@@ -48,8 +48,7 @@ def pin(text: str, packages: list[Package]) -> str:
     by_name = {(package.name, package.suite): package for package in packages}
     head, *tables = text.split("[[package]]")
     updated = [head]
-    for table in tables:
-        (fields,) = tomllib.loads(f"[[package]]{table}")["package"]
+    for table, fields in zip(tables, tomllib.loads(text)["package"], strict=True):
         old = Pin(**fields)
         new = by_name[old.qualified_name, old.suite]
         for key, value in (("version", new.version), ("sha256", new.sha256)):

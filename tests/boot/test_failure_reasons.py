@@ -2,7 +2,6 @@
 
 import datetime
 import re
-import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import boots_from
 from lab import debian, faulty_dhcp, faulty_dns
 from lab.firmware import BIOS, UEFI, Firmware
 from lab.lan import IQN, NAME, Lan, memory_in, trust_in_memory, trusting, with_root
+from lab.machine import nonce_script
 from tests.boot.conftest import BootFrom
 from tests.boot.test_failure_screens import CANNOT, CARD, NO_ANSWER, diagnosis
 from tests.boot.test_network import boot_and_read_report, serve_report
@@ -243,8 +243,8 @@ def test_second_dns_server_replaces_silent_first(lan: Lan, boot_from: BootFrom) 
 def test_retry_after_is_honoured_within_one_try(lan: Lan, boot_from: BootFrom) -> None:
     """iPXE waits as long as the Retry-After header of a 503 says, and repeats the request."""
     lan.segment()
-    nonce = secrets.token_hex(8)
-    server = lan.faulty(f"#!ipxe\necho {nonce}\nsleep 600\n", "busy 2")
+    nonce, script = nonce_script()
+    server = lan.faulty(script, "busy 2")
     booted = boot_from("http://10.0.0.1:8080/boot")
     assert booted.wait_for(nonce, 20).after(booted.banner) <= 9
     assert server.output().count("GET /boot") == 3

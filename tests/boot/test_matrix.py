@@ -7,7 +7,6 @@ import pytest
 import boots_from
 from lab import boot_matrix, machine
 from lab.firmware import ARM64, BIOS, UEFI, UEFI_OLD_CPU, Firmware
-from lab.machine import USER_NETWORK, Machine
 from lab.media import AHCI_CD, XHCI_CD
 from lab.recording_server import RecordingServer
 from template.paths import CHECKOUT
@@ -58,16 +57,9 @@ def test_cpu_without_rdrand_boots(recording_server: RecordingServer, tmp_path: P
 
 @pytest.mark.parametrize("firmware", [BIOS, UEFI, ARM64], ids=lambda firmware: firmware.name)
 @pytest.mark.thorough("uefi-arm64")
-def test_documentation_has_size_that_machine_reads(
-    firmware: Firmware, recording_server: RecordingServer, tmp_path: Path
-) -> None:
+def test_documentation_has_size_that_machine_reads(firmware: Firmware, tmp_path: Path) -> None:
     """A BMC sends this much over its link."""
-    iso = tmp_path / "boots-from.iso"
-    iso.write_bytes(boots_from.bake(f"http://{machine.HOST}:{recording_server.port}/boot"))
-    recording_server.files["/boot"] = b"#!ipxe\necho the script runs\nsleep 600\n"
-    with Machine(firmware, XHCI_CD.arguments(iso), tmp_path, f"{firmware.name}-bytes-read", USER_NETWORK) as running:
-        running.wait_for("the script runs", firmware.seconds)
-        megabytes = f"{running.bytes_read() / 1e6:.1f} MB"
+    megabytes = f"{boot_matrix.bytes_read(firmware, XHCI_CD, boots_from.bake, tmp_path) / 1e6:.1f} MB"
     bmc, compatibility = (
         " ".join((CHECKOUT / "docs" / page).read_text().split())
         for page in ("how-to/bmc.md", "reference/compatibility.md")

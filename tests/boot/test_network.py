@@ -1,7 +1,6 @@
 """The card that reaches the server is found within a time limit, whatever the other cards are connected to."""
 
 import re
-import secrets
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from lab.firmware import BIOS, UEFI
 from lab.lan import Lan
 from lab.link import NEVER
-from lab.machine import ipxe
+from lab.machine import ipxe, nonce_script
 from tests.boot.conftest import BootFrom
 
 URL = "http://bty-server/boot?mac=${mac}"
@@ -231,8 +230,8 @@ def test_slow_server_behind_second_card_boots(lan: Lan, boot_from: BootFrom) -> 
     """The server is slower than the quick round allows; the slow round asks it again without repeating DHCP."""
     lan.segment(dhcp=False)
     lan.segment()
-    nonce = secrets.token_hex(8)
-    lan.faulty(f"#!ipxe\necho {nonce}\nsleep 600\n", "slow 4")
+    nonce, script = nonce_script()
+    lan.faulty(script, "slow 4")
     booted = boot_from("http://10.0.1.1:8080/boot")
     assert booted.wait_for(nonce, 40).after(booted.banner) <= 20
 

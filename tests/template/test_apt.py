@@ -154,6 +154,24 @@ def configure_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *lines: str)
     monkeypatch.setenv("APT_CONFIG", str(config))
 
 
+def configure_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *lines: str) -> None:
+    """Give the apt of the host these lines of sources.list, and directories of its own."""
+    sources = tmp_path / "sources.list"
+    sources.write_text("".join(f"{line}\n" for line in lines))
+    for folder in ("lists/partial", "cache/archives/partial"):
+        (tmp_path / folder).mkdir(parents=True)
+    configure_host(
+        monkeypatch,
+        tmp_path,
+        f'Dir::Etc::sourcelist "{sources}"',
+        'Dir::Etc::sourceparts "-"',
+        f'Dir::State::lists "{tmp_path}/lists"',
+        f'Dir::Cache "{tmp_path}/cache"',
+        'Acquire::Check-Valid-Until "false"',
+        'APT::Sandbox::User "root"',
+    )
+
+
 @pytest.mark.parametrize("archive", ["unsigned", "weak hashes", "no longer signed"])
 def test_insecure_archive_is_refused_whatever_the_host_allows(
     served: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archive: str
@@ -281,9 +299,8 @@ def test_missing_apt_is_reported(served: Archive, tmp_path: Path, monkeypatch: p
 
 
 def test_host_without_debian_mirror_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = tmp_path / "apt.conf"
-    config.write_text(f'Dir::Etc::sourcelist "{tmp_path}/none"; Dir::Etc::sourceparts "{tmp_path}/none.d";')
-    monkeypatch.setenv("APT_CONFIG", str(config))
+    sources = f'Dir::Etc::sourcelist "{tmp_path}/none"', f'Dir::Etc::sourceparts "{tmp_path}/none.d"'
+    configure_host(monkeypatch, tmp_path, *sources)
     message = r"^apt on this host has no Debian mirror: name one with make iso URL=\.\.\. DEBIAN_MIRROR="
     with pytest.raises(BuildError, match=message):
         apt.host_mirror()
@@ -306,22 +323,17 @@ def test_invalid_mirror_in_environment_is_refused(tmp_path: Path, monkeypatch: p
 
 def test_mirror_from_apt_configuration_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a host that never ran "apt-get update", and whose first sources are not Debian mirrors."""
-    sources = tmp_path / "sources.list"
-    sources.write_text(
-        "deb http://vendor.example/tools bookworm main\n"
-        "deb http://security.example/debian bookworm-security main\n"
-        "deb http://updates.example/debian bookworm-updates main\n"
-        "deb http://backports.example/debian bookworm-backports main\n"
-        "deb http://old.example/debian jessie/updates main\n"
-        "deb http://contrib.example/debian bookworm contrib\n"
-        "deb http://mirror.example/pub/debian bookworm main\n"
+    configure_sources(
+        monkeypatch,
+        tmp_path,
+        "deb http://vendor.example/tools bookworm main",
+        "deb http://security.example/debian bookworm-security main",
+        "deb http://updates.example/debian bookworm-updates main",
+        "deb http://backports.example/debian bookworm-backports main",
+        "deb http://old.example/debian jessie/updates main",
+        "deb http://contrib.example/debian bookworm contrib",
+        "deb http://mirror.example/pub/debian bookworm main",
     )
-    config = tmp_path / "apt.conf"
-    config.write_text(
-        f'Dir::Etc::sourcelist "{sources}"; Dir::Etc::sourceparts "-"; Dir::State::lists "{tmp_path}/lists";'
-    )
-    (tmp_path / "lists/partial").mkdir(parents=True)
-    monkeypatch.setenv("APT_CONFIG", str(config))
     assert apt.host_mirror() == "http://mirror.example/pub/debian/"
 
 
@@ -333,18 +345,8 @@ def test_mirror_whose_origin_is_debian_is_used(
         vendor.publish("tool", "1.0")
         served.origin = "Debian"
         served.publish("firmware", "1.0")
-        sources = tmp_path / "sources.list"
-        sources.write_text(
-            "".join(f"deb [signed-by={key.keyring}] {archive.mirror} {SUITE} main\n" for archive in (vendor, served))
-        )
-        config = tmp_path / "apt.conf"
-        config.write_text(
-            f'Dir::Etc::sourcelist "{sources}"; Dir::Etc::sourceparts "-"; Dir::State::lists "{tmp_path}/lists"; '
-            f'Dir::Cache "{tmp_path}/cache"; Acquire::Check-Valid-Until "false"; APT::Sandbox::User "root";'
-        )
-        (tmp_path / "lists/partial").mkdir(parents=True)
-        (tmp_path / "cache/archives/partial").mkdir(parents=True)
-        monkeypatch.setenv("APT_CONFIG", str(config))
+        lines = (f"deb [signed-by={key.keyring}] {archive.mirror} {SUITE} main" for archive in (vendor, served))
+        configure_sources(monkeypatch, tmp_path, *lines)
         subprocess.run(["apt-get", "update"], check=True, capture_output=True)
         assert apt.host_mirror().rstrip("/") == served.mirror.rstrip("/")
 

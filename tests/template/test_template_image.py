@@ -144,9 +144,10 @@ def test_esp_is_valid_and_has_all_files(esp: Path) -> None:
 def test_volume_has_fixed_names(iso: Path) -> None:
     """Otherwise xorriso writes its version, and the image depends on the host."""
     lines = output_of("isoinfo", "-d", "-i", iso).splitlines()
-    names = {"Volume id": "BOOTS_FROM", "Publisher id": "BOOTS-FROM", "Data preparer id": "BOOTS-FROM"}
-    for field, name in {**names, "Application id": "BOOTS-FROM", "System id": ""}.items():
-        assert f"{field}: {name}" in lines
+    assert "Volume id: BOOTS_FROM" in lines
+    assert "System id: " in lines
+    for field in ("Publisher", "Data preparer", "Application"):
+        assert f"{field} id: BOOTS-FROM" in lines
 
 
 def test_each_program_is_stored_once(iso: Path) -> None:
