@@ -39,7 +39,7 @@ def hashes(template: bytes) -> str:
 
 def drawing(image: Path) -> str:
     """Return the picture of an image, in SVG."""
-    return layout_picture.draw(image_map.ranges(image), image.stat().st_size)
+    return layout_picture.draw(image_map.ranges(image))
 
 
 def main() -> int:

@@ -139,7 +139,7 @@ def main() -> int:
     except (BootError, StartError) as error:
         print(f"update-packages: error: {error}", file=sys.stderr)
         return 1
-    print("Next: make layout, an entry in CHANGELOG.md, and make test")
+    print("Next: make layout, make commands, an entry in CHANGELOG.md, and make test")
     return 0
 
 

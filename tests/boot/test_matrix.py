@@ -1,5 +1,6 @@
 """Each cell of the boot matrix boots: the server gets the request, and the machine runs the server's script."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -58,18 +59,16 @@ def test_cpu_without_rdrand_boots(recording_server: RecordingServer, tmp_path: P
 @pytest.mark.parametrize("firmware", [BIOS, UEFI, ARM64], ids=lambda firmware: firmware.name)
 @pytest.mark.thorough("uefi-arm64")
 def test_documentation_has_size_that_machine_reads(firmware: Firmware, tmp_path: Path) -> None:
-    """A BMC sends this much over its link."""
-    megabytes = f"{boot_matrix.bytes_read(firmware, XHCI_CD, boots_from.bake, tmp_path) / 1e6:.1f} MB"
-    bmc, compatibility = (
-        " ".join((CHECKOUT / "docs" / page).read_text().split())
-        for page in ("how-to/bmc.md", "reference/compatibility.md")
-    )
-    if firmware is BIOS:
-        assert f"about {megabytes} on BIOS and " in bmc
-        assert f" BIOS reads {megabytes} of the image, " in compatibility
-    else:
-        assert f" on BIOS and {megabytes} on x86-64 and ARM64 UEFI." in bmc
-        assert f" of the image, UEFI {megabytes}, and " in compatibility
+    """A BMC sends about this much over its link. Newer packages may have other sizes, by up to a fifth."""
+    megabytes = boot_matrix.bytes_read(firmware, XHCI_CD, boots_from.bake, tmp_path) / 1e6
+    number = r"([0-9.]+) MB"
+    for page, sentence in (
+        ("how-to/bmc.md", f"about {number} on BIOS and {number} on x86-64 and ARM64 UEFI"),
+        ("reference/compatibility.md", f"BIOS reads {number} of the image, UEFI {number}, and"),
+    ):
+        text = " ".join((CHECKOUT / "docs" / page).read_text().split())
+        ((bios, uefi),) = re.findall(sentence, text)
+        assert float(bios if firmware is BIOS else uefi) == pytest.approx(megabytes, rel=0.2)
 
 
 def test_quick_cells_are_bootable_cells() -> None:

@@ -5,13 +5,14 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import boots_from
 from boots_from import image
-from docgen import layout_tables
+from docgen import layout_picture, layout_tables
 from lab import debian
 from template import contents, image_map, mark
 from template.apt import fetch
@@ -100,6 +101,12 @@ def test_layout_page_matches_the_image(iso: Path) -> None:
     page = layout_tables.PAGE.read_text()
     assert layout_tables.page(page, iso) == page, "run make layout"
     assert layout_tables.drawing(iso) == layout_tables.PICTURE.read_text(), "run make layout"
+
+
+def test_newer_packages_leave_picture_of_layout_as_it_is(iso: Path) -> None:
+    ranges = image_map.ranges(iso)
+    larger = [replace(part, start=3 * part.start, size=2 * part.size) for part in ranges]
+    assert layout_picture.draw(larger) == layout_picture.draw(ranges)
 
 
 def test_el_torito_has_bios_and_uefi(iso: Path) -> None:

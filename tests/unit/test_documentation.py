@@ -6,17 +6,17 @@ from pathlib import Path
 
 import boots_from
 from template.paths import CHECKOUT
-from tests.pinned_packages import pinned_only
 
 README = (CHECKOUT / "README.md").read_text()
 
 
-@pinned_only
 def test_quick_start_shows_the_output_of_the_command(tmp_path: Path) -> None:
+    """Except for the size and the hash, which newer packages change."""
     (url, output) = re.findall(r"^\$ make iso URL='(.*?)'\n(.*?)^\$ ", README, re.MULTILINE | re.DOTALL)[0]
     command = ["python3", CHECKOUT / "src", url]
     printed = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    assert re.sub("[0-9a-f]{64}|[0-9,]+(?= bytes)", "...", printed) == output
+    size = r"[0-9.]+ MB"
+    assert re.sub("[0-9a-f]{64}|[0-9,]+(?= bytes)", "...", printed) == re.sub(size, *re.findall(size, printed), output)
 
 
 def test_readme_is_short() -> None:
