@@ -16,8 +16,11 @@ from tests.pinned_packages import UNPINNED
 settings.register_profile("boots-from", deadline=None)
 settings.load_profile("boots-from")
 
-# A shell starts background commands with SIGINT ignored, and processes that tests start would inherit that.
+# A shell starts background commands with SIGINT ignored, and nohup starts them with SIGHUP ignored. The command leaves
+# ignored signals alone, and processes that tests start would inherit that. The tests themselves survive a hangup.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 # Like the Python of a user, which buffers its output when it is not a terminal.
 os.environ.pop("PYTHONUNBUFFERED", None)
