@@ -77,6 +77,11 @@ def test_unpinned_package_warns_but_blocks_release(newer_suite: tuple[Path, Run]
     assert "the template has unpinned packages: ipxe 99:1-1" in tested.stdout
     assert " skipped" in last[-1]
 
+    checked = run(sys.executable, "-m", "template.unpinned")
+    assert checked.returncode == 1, checked.stderr
+    assert checked.stdout.startswith("template: warning: not the pinned package: ipxe 99:1-1 (")
+    assert checked.stdout.endswith("; run make update-packages\n")
+
     released = run(sys.executable, "-m", "release")
     assert released.returncode == 2
     assert "release: error: the template has packages that are not pinned: ipxe 99:1-1 (" in released.stderr
@@ -102,5 +107,7 @@ def test_update_packages_pins_newer_ipxe(newer_suite: tuple[Path, Run]) -> None:
     assert {"VLAN", "DNS", "HTTPS", "Menu", "PXEXT"} <= set(bios)
     assert {"VLAN", "DNS", "HTTPS", "Menu", "EFI"} <= set(uefi)
     assert "99:1-1" in {pin.version for pin in load_pins(checkout / "template/packages.toml")}
+    checked = run(sys.executable, "-m", "template.unpinned")
+    assert (checked.returncode, checked.stdout) == (0, ""), checked.stderr
     again = run(sys.executable, "-m", "release.update_packages")
     assert again.stdout.endswith("\nAll pinned packages are the newest\n")
