@@ -317,7 +317,7 @@ def test_ecdsa_ipxe_with_static_routes_reports_no_route(lan: Lan, tmp_path: Path
     assert "gateway none in use DNS 10.0.0.1" in screen
 
 
-@pytest.mark.thorough("uefi")
+@pytest.mark.thorough
 def test_two_dhcp_refusals_still_boot(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment(dhcp=False)
     start_dhcp_server(lan, "10.0.0.1", "nak2")

@@ -62,7 +62,7 @@ MISSING_COMMAND = "It uses a command that this iPXE lacks: let it start your ser
 @pytest.mark.parametrize("firmware", [UEFI], ids=["uefi-x86_64"], indirect=True)
 @pytest.mark.parametrize("cards", [1, 3])
 @pytest.mark.parametrize("ends", ["exit", "sanboot --no-describe --drive 0x80"])
-@pytest.mark.thorough("exit-3", "sanboot --no-describe --drive 0x80-3")
+@pytest.mark.thorough("exit-3", "sanboot")
 def test_fog_menu_boots_local_disk(lan: Lan, boot_from: BootFrom, cards: int, ends: str, tmp_path: Path) -> None:
     for _ in range(cards - 1):
         lan.segment(dhcp=False)

@@ -14,13 +14,13 @@ from template.paths import CHECKOUT
 from tests.boot.conftest import EnrolledVariables
 
 # Cells that make test boots, by column; make test-all boots all cells.
-_QUICK_PC = ("CD, AHCI (SATA)", "CD, USB 2 (EHCI)", "stick, USB 3 (xHCI)", "disk, NVMe")
+_QUICK_PC = ("CD, AHCI (SATA)", "stick, USB 3 (xHCI)")
 QUICK = {
     "RISC-V 64": ("CD, virtio-SCSI",),
     "LoongArch64": ("CD, virtio-SCSI",),
     "ARM64": ("CD, virtio-SCSI", "stick, USB 3 (xHCI)"),
     "UEFI": (*_QUICK_PC, "FAT32 stick with the files of the ISO"),
-    "BIOS": (*_QUICK_PC, "CD, IDE", "ISO in memory, memdisk"),
+    "BIOS": (*_QUICK_PC, "CD, USB 2 (EHCI)", "CD, IDE", "disk, NVMe", "ISO in memory, memdisk"),
 }
 
 
@@ -47,6 +47,7 @@ def test_cell_boots(
     print(f"{boot_matrix.boot_cell(cell, recording_server, tmp_path, variables):.1f} s to the request")
 
 
+@pytest.mark.thorough
 def test_cpu_without_rdrand_boots(recording_server: RecordingServer, tmp_path: Path) -> None:
     """PCs before 2013 lack RDRAND; iPXE takes 4 s longer there."""
     iso = tmp_path / "boots-from.iso"
@@ -57,7 +58,7 @@ def test_cpu_without_rdrand_boots(recording_server: RecordingServer, tmp_path: P
 
 
 @pytest.mark.parametrize("firmware", [BIOS, UEFI, ARM64], ids=lambda firmware: firmware.name)
-@pytest.mark.thorough("uefi-arm64")
+@pytest.mark.thorough("uefi")
 def test_documentation_has_size_that_machine_reads(firmware: Firmware, tmp_path: Path) -> None:
     """A BMC sends about this much over its link. Newer packages may have other sizes, by up to a fifth."""
     megabytes = boot_matrix.bytes_read(firmware, XHCI_CD, boots_from.bake, tmp_path) / 1e6

@@ -85,6 +85,8 @@ LANS = {
 
 @pytest.mark.parametrize("name", LANS)
 @pytest.mark.thorough(
+    "bios-two unplugged",
+    "bios-a card with",
     "uefi-x86_64-two unplugged",
     "uefi-x86_64-three cards, the first",
     "bios-three cards, the second",

@@ -50,11 +50,13 @@ def test_http_loads_second_stage(lan: Lan, boot_from: BootFrom) -> None:
     assert [request[0] for request in lan.requests()] == ["/boot", "/second-stage"]
 
 
+@pytest.mark.thorough("uefi")
 def test_tftp_loads_second_stage(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment()
     wait_for_second_stage(boot_from("tftp://bty-server/boot"), write_two_stages(lan.www))
 
 
+@pytest.mark.thorough("uefi")
 def test_nfs_loads_second_stage(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment()
     nonce = write_two_stages(lan.www)
@@ -77,6 +79,7 @@ def make_network_disk(lan: Lan, work: Path) -> Path:
     return disk
 
 
+@pytest.mark.thorough("uefi")
 def test_iscsi_disk_boots(lan: Lan, boot_from: BootFrom, tmp_path: Path) -> None:
     lan.segment()
     lan.iscsi("10.0.0.1", make_network_disk(lan, tmp_path))
@@ -85,7 +88,7 @@ def test_iscsi_disk_boots(lan: Lan, boot_from: BootFrom, tmp_path: Path) -> None
     assert [request[0] for request in lan.requests()] == ["/from-the-disk"]
 
 
-@pytest.mark.thorough("uefi")
+@pytest.mark.thorough
 def test_iscsi_disk_boots_after_failed_try(lan: Lan, boot_from: BootFrom, tmp_path: Path) -> None:
     lan.segment()
     disk = make_network_disk(lan, tmp_path)
@@ -247,6 +250,7 @@ class TestHttpsWithEnrolledCa:
         assert "no DHCP answer: check VLAN and server\n" in screen
 
     @pytest.mark.parametrize("end", ["exit", "exit 1"])
+    @pytest.mark.thorough("exit 1")
     def test_script_end_boots_next_device(
         self, lan: Lan, boot_from: BootFrom, ca: trustme.CA, tmp_path: Path, end: str
     ) -> None:
@@ -272,6 +276,7 @@ class TestHttpsWithEnrolledCa:
         booted.enter_text("exit\r")
         booted.wait_for("here", SECONDS, may_fail=True, since=len(booted.console))
 
+    @pytest.mark.thorough
     def test_usb_keyboard_types_at_prompt_menu_and_shell(self, lan: Lan, boot_from: BootFrom, ca: trustme.CA) -> None:
         """The ECDSA iPXE also leaves USB to the firmware."""
         lan.segment()
@@ -283,7 +288,7 @@ class TestHttpsWithEnrolledCa:
 
 @pytest.mark.parametrize("firmware", [ARM64], ids=["uefi-arm64"], indirect=True)
 @pytest.mark.parametrize("kind", [RSA, ECDSA], ids=["RSA", "ECDSA"])
-@pytest.mark.thorough("RSA")
+@pytest.mark.thorough
 def test_arm64_https_loads_second_stage(lan: Lan, kind: trustme.KeyType, tmp_path: Path, firmware: Firmware) -> None:
     lan.segment()
     ca = trustme.CA(key_type=kind)
@@ -338,7 +343,7 @@ def assert_blames_the_certificate(booted: Machine) -> None:
 
 
 @with_rsa
-@pytest.mark.thorough("bios")
+@pytest.mark.thorough("uefi")
 def test_https_with_unknown_ca_is_refused(lan: Lan, boot_from: BootFrom, ca: trustme.CA) -> None:
     lan.segment()
     write_two_stages(lan.www)
@@ -369,7 +374,7 @@ def test_basic_auth_from_url_hides_password(lan: Lan, boot_from: BootFrom) -> No
     assert "hunter" not in booted.console
 
 
-@pytest.mark.thorough("bios")
+@pytest.mark.thorough("uefi")
 def test_query_port_and_settings_reach_server(lan: Lan, boot_from: BootFrom) -> None:
     lan.segment()
     nonce = write_two_stages(lan.www)

@@ -51,7 +51,7 @@ def test_new_machine_starts_installation(
     booted.wait_for(f"BOOTIF=01-{mac.replace(':', '-')}", 30)
 
 
-@pytest.mark.integration("uefi-x86_64-last", "bios")
+@pytest.mark.integration
 def test_installed_machine_boots_local_disk(
     fai: list[str], lan: Lan, boot_from: BootFrom, card: int, firmware: Firmware, tmp_path: Path
 ) -> None:

@@ -41,6 +41,7 @@ def test_checkout_path_may_have_special_characters(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["copied", "moved"])
+@pytest.mark.thorough("moved")
 def test_relocated_checkout_runs_its_own_code(checkout: Path, tmp_path: Path, how: str) -> None:
     """The checkout is copied or moved together with its environment."""
     subprocess.run(["make", "template", ".venv/created"], cwd=checkout, check=True, stdout=subprocess.DEVNULL)
