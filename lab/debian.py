@@ -43,7 +43,7 @@ def unpack(pins: Path) -> Path:
             apt.unpack(package, root)
         (root / _VERSIONS).write_text("".join(f"{package.name} {package.version}\n" for package in packages))
 
-    return build_cache.directory(pins.stem, pins.read_text(), make)
+    return build_cache.directory(f"debian/{pins.stem}", pins.read_text(), make)
 
 
 def program(root: Path, path: str) -> list[str]:

@@ -1,16 +1,22 @@
 """The test lab itself: a machine or server that does not start, or dies, fails the test at once and shows its log."""
 
 import os
+import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from boots_from import image
+from lab import build_cache, debian
 from lab.firmware import BIOS
 from lab.lan import Lan
 from lab.machine import BANNER, BootError, Machine, StartError
 from lab.media import AHCI_CD
+from template import apt
+from template.paths import CACHE, PACKAGES
+from template.pins import load_pins
 
 
 def test_missing_medium_raises_start_error(tmp_path: Path) -> None:
@@ -66,3 +72,21 @@ def test_failing_test_shows_server_log(
         raise ZeroDivisionError
     assert "end of the log of dnsmasq0\n" in (shown := capsys.readouterr().out)
     assert "started, version" in shown
+
+
+def test_changed_pins_are_unpacked_again_and_downloads_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file and the directories have the names that they have in the checkout."""
+    pin = next(pin for pin in load_pins(PACKAGES) if pin.name == "isolinux")
+    (package,) = apt.fetch([pin], CACHE)
+    cache = tmp_path / "build" / CACHE.name
+    cache.mkdir(parents=True)
+    deb = Path(shutil.copy(package.deb, cache))
+    os.utime(deb, (0, 0))  # a new download has another time
+    monkeypatch.setattr(build_cache, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(debian, "CACHE", cache)
+    pins = tmp_path / PACKAGES.name
+    table = "[[package]]\n" + "".join(f'{key} = "{value}"\n' for key, value in asdict(pin).items() if value)
+    for text in (table, f"{table}# changed\n"):
+        pins.write_text(text)
+        assert (debian.unpack(pins) / "usr/lib/ISOLINUX/isolinux.bin").exists()
+        assert deb.stat().st_mtime == 0
