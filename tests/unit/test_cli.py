@@ -19,7 +19,7 @@ import pytest
 
 import boots_from
 from boots_from import boot_url, cli, image
-from boots_from.boot_url import SCHEMES
+from boots_from.boot_url import OVER, SCHEMES
 from boots_from.errors import REINSTALL
 from lab.namespaces import unshare
 
@@ -652,7 +652,7 @@ def test_help_has_the_table_of_schemes(tmp_path: Path) -> None:
     assert "\n\nURLs, each with its transport and the iPXE command that boots it:\n  http://" in result.stdout
     assert result.stdout.endswith("\n\niPXE fills in settings such as ${net0/mac} and ${uuid} at boot.\n")
     ftp = "  ftp://HOST/PATH\n      not supported: this iPXE has no FTP;\n      serve the file over "
-    assert f"\n{ftp}http, https, tftp or nfs\n" in result.stdout
+    assert f"\n{ftp}{OVER}\n" in result.stdout
     assert "\n  ${SETTING}[...]\n      whatever the setting names, such as ${filename} " in result.stdout
     for arguments in (("-h",), ("--help", "me")):
         assert command(*arguments, cwd=tmp_path).stdout == result.stdout
