@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from template.build_tools import BuildError, no_space, print_step
+from template.build_tools import BuildError, english, no_space, print_step
 from template.pins import Pin
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -123,7 +123,7 @@ def unpack(package: Package, into: Path) -> Path:
     """
     into = into / package.folder
     command = ["dpkg-deb", "-x", str(package.deb), str(into)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=english())
     if result.returncode:
         reason = _first_error(result.stderr)
         raise no_space(into, result.stderr) or BuildError(
@@ -204,7 +204,8 @@ def _owner(directory: Path) -> str:
 
 
 def _update(config: Path, mirror: str) -> None:
-    result = subprocess.run(["apt-get", "-c", config, "update"], stderr=subprocess.PIPE, text=True, check=False)
+    command = ["apt-get", "-c", str(config), "update"]
+    result = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, env=english())
     if result.returncode:
         raise no_space(config.parent, result.stderr) or BuildError(
             f"can't download the Debian package index ({_first_error(result.stderr)}): "
@@ -291,7 +292,7 @@ def _download(choices: dict[Pin, _Candidate], config: Path, into: Path) -> dict[
     incoming.mkdir()
     try:
         command = ["apt-get", "-c", str(config), "-qq", "download", *(choice.spec for choice in missing.values())]
-        result = subprocess.run(command, cwd=incoming, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, cwd=incoming, capture_output=True, text=True, check=False, env=english())
         downloaded = {_sha256(deb): deb for deb in incoming.glob("*.deb")}
         for package in (packages[pin] for pin in missing):
             if package.sha256 not in downloaded:

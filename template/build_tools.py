@@ -1,5 +1,6 @@
 """Runs the tools that build the template, and turns their failures into error messages."""
 
+import os
 import re
 import shlex
 import shutil
@@ -37,13 +38,18 @@ def no_space(directory: Path, output: str) -> BuildError | None:
     return BuildError(f"no space left in {directory}; the build needs about 100 MB: {remedy}")
 
 
+def english() -> dict[str, str]:
+    """Return the environment for a tool whose messages are read by `no_space` or become a part of ours."""
+    return {**os.environ, "LC_ALL": "C"}
+
+
 def run(command: list[str], env: dict[str, str] | None = None) -> str:
     """Run a build tool and return its standard output.
 
     Raises:
         BuildError: the tool failed; the message has the last line that it printed.
     """
-    result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, env=env or english(), capture_output=True, text=True, check=False)
     if result.returncode:
         if full := no_space(Path(tempfile.gettempdir()), result.stderr + result.stdout):
             raise full

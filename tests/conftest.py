@@ -22,6 +22,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
+# The tests read messages of public tools. They must be in English, also where the host lacks the locale of the user.
+os.environ["LC_ALL"] = "C.UTF-8"
+os.environ.pop("LANGUAGE", None)
+
 # Like the Python of a user, which buffers its output when it is not a terminal.
 os.environ.pop("PYTHONUNBUFFERED", None)
 

@@ -144,6 +144,16 @@ def test_unknown_signing_key_is_refused(served: Archive, tmp_path: Path) -> None
         apt.fetch([pin], tmp_path / "into", served.mirror, apt.KEYRING)
 
 
+def test_messages_of_apt_are_english_for_german_user(
+    served: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a full disk would not be recognised, and the error would be half in German."""
+    pin = served.publish("firmware", "1.0")
+    monkeypatch.setenv("LANGUAGE", "de")
+    with pytest.raises(BuildError, match=r"index \(The repository '.*' is not signed\.\)"):
+        apt.fetch([pin], tmp_path / "into", served.mirror, apt.KEYRING)
+
+
 UNSIGNED = r"^can't download the Debian package index \(.*(?:not signed|no longer signed|weak|Release).*\)"
 
 
