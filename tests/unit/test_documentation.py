@@ -15,7 +15,9 @@ def test_quick_start_shows_the_output_of_the_command(tmp_path: Path) -> None:
     (url, output) = re.findall(r"^\$ make iso URL='(.*?)'\n(.*?)^\$ ", README, re.MULTILINE | re.DOTALL)[0]
     command = ["python3", CHECKOUT / "src", url]
     printed = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    printed, output = (re.sub("[0-9a-f]{64}|[0-9.]+(?= MB)|[0-9,]+(?= bytes)", "...", text) for text in (printed, output))
+    printed, output = (
+        re.sub("[0-9a-f]{64}|[0-9.]+(?= MB)|[0-9,]+(?= bytes)", "...", text) for text in (printed, output)
+    )
     assert printed == output
 
 
