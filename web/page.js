@@ -49,8 +49,9 @@ const judge = (url) => {
     const parsed = rules.parse(url);
     rules.render(parsed); // throws if the URL is too long
     const { name, boot, transport } = parsed.scheme;
-    const disk = boot === "sanboot" ? "boot the disk" : "load";
-    const what = name ? `${disk} ${parsed.public} over ${transport.split(";")[0]}` : `${disk} that ${parsed.public} names`;
+    const [load, file] = boot === "sanboot" ? ["boot", "disk"] : ["load", "file"];
+    const over = transport.split(";")[0];
+    const what = name ? `${load} ${parsed.public} over ${over}` : `${load} the ${file} that ${parsed.public} names`;
     const warnings = parsed.warnings.map((warning) => `Warning: ${warning}.`);
     const secret = parsed.public !== parsed.url ? [SECRET] : [];
     return { parsed, ready: `Ready: the machine will ${what}.`, lines: [...warnings, ...secret], warned: warnings.length > 0 };

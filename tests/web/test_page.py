@@ -135,6 +135,25 @@ def test_page_agrees_with_command(browser: Chrome, url: str) -> None:
     assert answer(browser, url) == expected(url)
 
 
+VERDICTS = {
+    "http://h/x": ("good", "Ready: the machine will load http://h/x over HTTP."),
+    "https://h/x": ("good", "Ready: the machine will load https://h/x over HTTP over TLS 1.2."),
+    "aoe:e0.1": ("good", "Ready: the machine will boot aoe:e0.1 over ATA over Ethernet."),
+    "${filename}": ("good", "Ready: the machine will load the file that ${filename} names."),
+    "${root-path}": ("good", "Ready: the machine will boot the disk that ${root-path} names."),
+    "http://h/#x": ("warned", "Ready: the machine will load http://h/#x over HTTP.\nWarning: "),
+    "http://h/".ljust(9000, "x"): ("bad", "the URL is 9000 bytes long, "),
+}
+
+
+@pytest.mark.parametrize("url", VERDICTS, ids=lambda url: repr(url[:30]))
+def test_verdict_says_what_machine_will_do(browser: Chrome, url: str) -> None:
+    browser.execute_script("enter(arguments[0])", url)
+    kind, start = VERDICTS[url]
+    assert browser.find_element(By.ID, "verdict").get_attribute("className") == kind
+    assert text(browser, "verdict").startswith(start)
+
+
 def test_saved_image_boots(browser: Chrome, downloads: Path, recording_server: RecordingServer, tmp_path: Path) -> None:
     """On BIOS and UEFI."""
     type_url(browser, f"http://{machine.HOST}:{recording_server.port}/saved", Keys.ENTER)
