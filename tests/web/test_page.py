@@ -154,6 +154,49 @@ def test_verdict_says_what_machine_will_do(browser: Chrome, url: str) -> None:
     assert text(browser, "verdict").startswith(start)
 
 
+def right_after(browser: Chrome, url: str, how: str) -> dict[str, object]:
+    """Enter a URL; return what the page shows at once, before a pause in the typing.
+
+    Args:
+        browser: shows the page.
+        url: the text for the field.
+        how: the input type of the event, from the Input Events specification, such as "insertText".
+    """
+    return dict(
+        browser.execute_script(
+            """
+            const field = document.getElementById("url");
+            field.value = arguments[0];
+            field.dispatchEvent(new InputEvent("input", { inputType: arguments[1] }));
+            const at = (id) => document.getElementById(id);
+            const state = { verdict: at("verdict").textContent, kind: at("verdict").className };
+            state.invalid = field.getAttribute("aria-invalid");
+            return { ...state, suggested: !at("take").hidden };
+            """,
+            url,
+            how,
+        )
+    )
+
+
+def test_typing_shows_ready_at_once_and_faults_after_pause(browser: Chrome) -> None:
+    at_once = right_after(browser, "http://h/#x", "insertText")
+    ready = "Ready: the machine will load http://h/#x over HTTP."
+    assert at_once == {"verdict": ready, "kind": "good", "invalid": None, "suggested": False}
+    at_once = right_after(browser, "htpp://h/x", "insertText")
+    assert (at_once["verdict"], at_once["kind"], at_once["suggested"]) == ("", "bad", False)
+    wait_until(browser, "return document.getElementById('verdict').textContent")
+    pasted = right_after(browser, "htpp://h/x", "insertFromPaste")
+    assert (pasted["kind"], pasted["invalid"], pasted["suggested"]) == ("bad", "true", True)
+    assert text(browser, "verdict")
+    for how in ("insertFromPaste", "insertFromDrop"):
+        finished = right_after(browser, "http://h/#x", how)
+        assert (finished["kind"], finished["invalid"]) == ("warned", None)
+        assert str(finished["verdict"]).startswith(f"{ready}\nWarning: ")
+    empty = right_after(browser, "", "deleteContentBackward")
+    assert (empty["verdict"], empty["kind"]) == ("Type the URL, or start from an example.", "quiet")
+
+
 def test_saved_image_boots(browser: Chrome, downloads: Path, recording_server: RecordingServer, tmp_path: Path) -> None:
     """On BIOS and UEFI."""
     type_url(browser, f"http://{machine.HOST}:{recording_server.port}/saved", Keys.ENTER)
