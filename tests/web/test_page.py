@@ -190,9 +190,11 @@ def test_typing_shows_ready_at_once_and_faults_after_pause(browser: Chrome) -> N
     assert (pasted["kind"], pasted["invalid"], pasted["suggested"]) == ("bad", "true", True)
     assert text(browser, "verdict")
     for how in ("insertFromPaste", "insertFromDrop"):
+        right_after(browser, "", how)
         finished = right_after(browser, "http://h/#x", how)
         assert (finished["kind"], finished["invalid"]) == ("warned", None)
         assert str(finished["verdict"]).startswith(f"{ready}\nWarning: ")
+        assert text(browser, "heard").startswith("Ready to save. Warning: ")
     empty = right_after(browser, "", "deleteContentBackward")
     assert (empty["verdict"], empty["kind"]) == ("Type the URL, or start from an example.", "quiet")
 
@@ -240,9 +242,12 @@ def test_script_is_shown(browser: Chrome) -> None:
     type_url(browser, "http://user:hunter2@h/x")
     expected_script = boot_script.redact(boot_url.parse("http://user:hunter2@h/x")).decode()
     lines = [line for line in expected_script.splitlines() if line and not line.startswith("# ")]
+    no_script = "return document.getElementById('no-script').hidden"
     assert text(browser, "script") == "\n".join(lines)
+    assert browser.execute_script(no_script)
     type_url(browser, "http:/x")
     assert text(browser, "script") == ""
+    assert not browser.execute_script(no_script)
 
 
 def log(browser: Any, kind: str) -> list[dict[str, Any]]:
