@@ -115,7 +115,7 @@ const enter = (url) => {
 // Fill the field from a link such as boots-from.html#url=http://boot.example.com/boot, and do nothing else. Decode the URL
 // only if it is escaped as a whole, which shows in an escaped colon after the scheme, or in an escaped "${" at its start.
 const enterFromFragment = () => {
-  const found = /^#url=(.*)$/s.exec(location.hash);
+  const found = /^#url=(.*)$/.exec(location.hash);
   if (!found) return;
   let url = found[1];
   try {

@@ -197,6 +197,7 @@ def test_typing_shows_ready_at_once_and_faults_after_pause(browser: Chrome) -> N
         assert text(browser, "heard").startswith("Ready to save. Warning: ")
     empty = right_after(browser, "", "deleteContentBackward")
     assert (empty["verdict"], empty["kind"]) == ("Type the URL, or start from an example.", "quiet")
+    assert text(browser, "heard") == ""
 
 
 def test_saved_image_boots(browser: Chrome, downloads: Path, recording_server: RecordingServer, tmp_path: Path) -> None:
@@ -321,6 +322,8 @@ FRAGMENTS = {
     "http://h/a%20b?mac=${net0/mac}&x=1#y": "http://h/a%20b?mac=${net0/mac}&x=1#y",
     "http%3A%2F%2Fh%2Fa%2520b%3Fm%3D%24%7Bmac%7D": "http://h/a%20b?m=${mac}",
     "%24%7Bfilename%7D": "${filename}",
+    "%24%7bfilename%7d": "${filename}",
+    "http%3a//h/x": "http://h/x",
     "http%3A%2F%2Fh/%zz": "http%3A%2F%2Fh/%zz",
     "<img src=x onerror=alert(1)>": "%3Cimg%20src=x%20onerror=alert(1)%3E",
     "javascript:alert(1)": "javascript:alert(1)",
