@@ -6,6 +6,7 @@ import time
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from selenium.webdriver import Keys
@@ -117,6 +118,8 @@ def test_saving_without_good_url_shows_error(fresh: WebDriver, downloads: Path, 
         if by == "click":
             fresh.find_element(By.ID, "bake").click()
         assert text(fresh, "verdict").startswith(error)
+        assert text(fresh, "heard").startswith(error)
+        assert fresh.find_element(By.ID, "verdict").get_attribute("className") == "bad"
         assert fresh.switch_to.active_element == fresh.find_element(By.ID, "url")
     assert list(downloads.iterdir()) == []
 
@@ -232,7 +235,9 @@ def test_copy_buttons_copy_only_complete_text(
         wait_until(opened, "return document.getElementById('copied').textContent === 'Copied'")
         opened.execute_script("document.getElementById('copied').textContent = ''")
         pasted = paste(opened)
+        assert opened.find_elements(By.TAG_NAME, "textarea") == []
         if name == "link":
+            assert pasted.endswith(f"#url={quote(URL, safe='')}")
             opened.get("about:blank")
             opened.get(pasted)
             wait_until_ready(opened)
