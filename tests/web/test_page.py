@@ -217,6 +217,26 @@ def all_text(browser: Chrome) -> str:
     return str(browser.execute_script(script))
 
 
+def test_hash_is_that_of_the_last_image(browser: Chrome) -> None:
+    """Between two saves there is no hash, also not that of an image saved just before."""
+    first, second = "http://h/first", "http://h/second"
+    type_url(browser, first, Keys.ENTER)
+    wait_until(browser, "return document.getElementById('sha256').textContent.length === 64")
+    shown = browser.execute_async_script(
+        """
+        const [urls, done] = arguments;
+        const digest = document.getElementById("sha256");
+        const shown = [];
+        for (const url of urls) { enter(url); save(); shown.push(digest.textContent); }
+        new MutationObserver(() => {
+          if (digest.textContent) done([...shown, digest.textContent]);
+        }).observe(digest, { childList: true });
+        """,
+        [first, second],
+    )
+    assert shown == ["", "", sha256(boots_from.bake(second)).hexdigest()]
+
+
 @pytest.mark.parametrize("url", ["http://user:hunter2@h/x", "http://user:hunter2@h/x?${", "tftp://user:hunter2@h/x"])
 def test_password_is_never_shown(browser: Chrome, url: str) -> None:
     type_url(browser, url, Keys.ENTER)
