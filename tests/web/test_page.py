@@ -217,6 +217,33 @@ def all_text(browser: Chrome) -> str:
     return str(browser.execute_script(script))
 
 
+def test_enter_key_saves_unless_it_ends_a_composition(browser: Chrome) -> None:
+    """In an input method Enter only accepts the text (UI Events, isComposing)."""
+    handled = browser.execute_script(
+        """
+        enter("http://h/composed");
+        const field = document.getElementById("url"), saved = document.getElementById("saved");
+        const handled = [];
+        for (const isComposing of [true, false]) {
+          const event = new KeyboardEvent("keydown", { key: "Enter", cancelable: true, isComposing });
+          handled.push([!field.dispatchEvent(event), !saved.hidden]);
+        }
+        return handled;
+        """
+    )
+    assert handled == [[False, False], [True, True]]
+
+
+def test_example_replaces_url_of_link(browser: Chrome) -> None:
+    browser.execute_script("location.hash = '#url=http://h/linked'")
+    wait_until(browser, "return document.getElementById('url').value === 'http://h/linked'")
+    browser.execute_script("document.querySelector('.example').click()")
+    assert browser.execute_script("return [location.hash, document.getElementById('url').value]") == [
+        "",
+        browser.execute_script("return document.querySelector('.example').textContent"),
+    ]
+
+
 def test_hash_is_that_of_the_last_image(browser: Chrome) -> None:
     """Between two saves there is no hash, also not that of an image saved just before."""
     first, second = "http://h/first", "http://h/second"
