@@ -89,6 +89,7 @@ def test_blocked_page_shows_why(
     time.sleep(1)  # longer than the page needs to unpack the template
     assert opened.execute_script(notice(INSIDE)) == shown
     assert opened.execute_script(f"return {INSIDE}.getElementById('bake').disabled") == bool(shown)
+    assert opened.execute_script("return document.activeElement.tagName") == "BODY"  # the frame has not taken the focus
     if shown:  # the Enter key does not save either
         opened.execute_script(
             f"const field = {INSIDE}.getElementById('url'); field.value = 'http://h/boot';"
