@@ -19,7 +19,7 @@ _GREY, _BLUE, _GREEN, _AMBER, _WHITE = "#c9ced6", "#9dc3ee", "#a8d8a0", "#f5b942
 _COLOURS = {contents.URL: _AMBER, contents.FAT: _GREY, contents.BIOS: _BLUE}
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Part:
     name: str
     colour: str

@@ -31,8 +31,8 @@ def wait_for_digest(browser: WebDriver, digest: str) -> None:
 
 
 def test_saved_image_equals_that_of_the_command(fresh: WebDriver, downloads: Path) -> None:
-    assert fresh.execute_script("return document.activeElement.id") == "url"
     """From a URL with spaces around it; the page shows the SHA-256."""
+    assert fresh.execute_script("return document.activeElement.id") == "url"
     type_url(fresh, f"  {URL} ", Keys.ENTER)
     expected = boots_from.bake(URL)
     assert saved(downloads) == expected

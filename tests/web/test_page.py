@@ -169,9 +169,12 @@ def right_after(browser: Chrome, url: str, how: str) -> dict[str, object]:
             field.value = arguments[0];
             field.dispatchEvent(new InputEvent("input", { inputType: arguments[1] }));
             const at = (id) => document.getElementById(id);
-            const state = { verdict: at("verdict").textContent, kind: at("verdict").className };
-            state.invalid = field.getAttribute("aria-invalid");
-            return { ...state, suggested: !at("take").hidden };
+            return {
+              verdict: at("verdict").textContent,
+              kind: at("verdict").className,
+              invalid: field.getAttribute("aria-invalid"),
+              suggested: !at("take").hidden,
+            };
             """,
             url,
             how,
@@ -209,12 +212,6 @@ def test_saved_image_boots(browser: Chrome, downloads: Path, recording_server: R
         recording_server.requests.clear()
         media = SCSI_CD.arguments(image_file)
         boot_matrix.boot(firmware, media, recording_server, "/saved", tmp_path, f"{firmware.name}-saved-by-the-page")
-
-
-def all_text(browser: Chrome) -> str:
-    """Return all text on the page: visible, folded, or only for screen readers."""
-    script = "return document.querySelector('main').textContent + document.getElementById('heard').textContent"
-    return str(browser.execute_script(script))
 
 
 def test_enter_key_saves_unless_it_ends_a_composition(browser: Chrome) -> None:
@@ -262,6 +259,12 @@ def test_hash_is_that_of_the_last_image(browser: Chrome) -> None:
         [first, second],
     )
     assert shown == ["", "", sha256(boots_from.bake(second)).hexdigest()]
+
+
+def all_text(browser: Chrome) -> str:
+    """Return all text on the page: visible, folded, or only for screen readers."""
+    script = "return document.querySelector('main').textContent + document.getElementById('heard').textContent"
+    return str(browser.execute_script(script))
 
 
 @pytest.mark.parametrize("url", ["http://user:hunter2@h/x", "http://user:hunter2@h/x?${", "tftp://user:hunter2@h/x"])
